@@ -1,0 +1,31 @@
+//! Builds the bundled plugins and compiles them ahead, for `host/src/component/bundled.rs` to embed.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// CNI type and package of each bundled plugin.
+const PLUGINS: [&str; 5] = ["bridge", "host-local", "loopback", "ptp", "static"];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    for watched in ["plugins-wasm", "wit", "Cargo.lock", "host/src/component/engine_config.rs"] {
+        println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
+    }
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let packages = PLUGINS.map(|p| format!("wasmcni-plugin-{p}"));
+    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+    let scratch = guest_target(&out);
+    let built = wasmcni_compile::build(&workspace, &packages, &scratch, &env::var("TARGET")?)?;
+    for (name, plugin) in PLUGINS.iter().zip(built) {
+        fs::write(out.join(format!("{name}.wasm")), plugin.component)?;
+        fs::write(out.join(format!("{name}.cwasm")), plugin.compiled)?;
+    }
+    Ok(())
+}
+
+/// `target/guests`, shared by all profiles and build scripts, so that plugins are built once.
+/// OUT_DIR is `target/[triple/]profile/build/package-hash/out`.
+fn guest_target(out: &Path) -> PathBuf {
+    let target = out.ancestors().find(|dir| dir.join("CACHEDIR.TAG").exists()).unwrap_or(out);
+    target.join("guests")
+}

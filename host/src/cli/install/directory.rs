@@ -1,0 +1,173 @@
+//! The plugin directory: looked at, and changed one name at a time by rename.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Metadata, Permissions, PermissionsExt};
+use nix::fcntl::{Flock, FlockArg};
+
+use super::super::failure::{Doing, Failure};
+use super::BINARY;
+use super::plan::{Act, Found, Step, kept_name};
+
+/// What is being written. One name is enough: who writes holds the directory's lock.
+const NEW: &str = ".wasmcni.new";
+/// Mode of the binary and of a directory that is made: for all to execute, for root to write.
+const MODE: u32 = 0o755;
+
+/// The program that runs: what is placed.
+#[derive(Debug)]
+pub(super) struct Program {
+    content: Vec<u8>,
+}
+
+impl Program {
+    /// Reads this very program, even if its file has been deleted or replaced meanwhile.
+    #[allow(clippy::disallowed_methods, reason = "the operator asked for a copy of it")]
+    pub(super) fn own() -> Result<Self, Failure> {
+        let content = std::fs::read("/proc/self/exe")
+            .doing(|| "reading \"/proc/self/exe\", which is this program")?;
+        Ok(Self { content })
+    }
+}
+
+/// The plugin directory.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    dir: Dir,
+    /// The directory as a file: the lock of installs, and how it is brought to the disk.
+    file: Option<Flock<File>>,
+}
+
+impl Directory {
+    /// The directory as it is, for looking; `None`: there is none.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>, Failure> {
+        match Dir::open_ambient_dir(path, ambient_authority()) {
+            Ok(dir) => Ok(Some(Self { path: path.to_owned(), dir, file: None })),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Failure::new(format!("opening {path:?}"), e)),
+        }
+    }
+
+    /// The directory, made if need be, with no other install at work in it.
+    pub(super) fn open_or_make(path: &Path) -> Result<Self, Failure> {
+        let mut directory = match Self::open(path)? {
+            Some(directory) => directory,
+            None => {
+                make(path).doing(|| format!("making {path:?}")).map_err(needs_root)?;
+                let made = Self::open(path)?;
+                made.ok_or_else(|| Failure::new(format!("opening {path:?}"), "it is gone again"))?
+            }
+        };
+        let file = directory.dir.open(".").doing(|| format!("opening {path:?}"))?.into_std();
+        // Waits: whoever has it is about to be done.
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno);
+        directory.file = Some(lock.doing(|| format!("locking {path:?}"))?);
+        Ok(directory)
+    }
+
+    /// What stands at a name.
+    pub(super) fn look(&self, name: &str, program: &Program) -> Result<Found, Failure> {
+        self.found(name, program).doing(|| format!("looking at {:?}", self.path.join(name)))
+    }
+
+    fn found(&self, name: &str, program: &Program) -> io::Result<Found> {
+        let Some(seen) = self.metadata(name)? else { return Ok(Found::Nothing) };
+        if seen.is_symlink() {
+            return Ok(Found::Symlink(self.dir.read_link_contents(name)?));
+        }
+        if !seen.is_file() {
+            return Ok(Found::Other);
+        }
+        if self.holds(name, &seen, &program.content)? {
+            return Ok(Found::ThisBinary);
+        }
+        let former = self.metadata(BINARY)?.filter(Metadata::is_file);
+        let former = former.filter(|former| former.len() == seen.len());
+        let same = match former {
+            Some(former) if (former.dev(), former.ino()) == (seen.dev(), seen.ino()) => true,
+            Some(_) => self.holds(name, &seen, &self.dir.read(BINARY)?)?,
+            None => false,
+        };
+        Ok(if same { Found::FormerBinary } else { Found::File })
+    }
+
+    fn metadata(&self, name: &str) -> io::Result<Option<Metadata>> {
+        match self.dir.symlink_metadata(name) {
+            Ok(seen) => Ok(Some(seen)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn holds(&self, name: &str, seen: &Metadata, content: &[u8]) -> io::Result<bool> {
+        Ok(seen.len() == content.len() as u64 && self.dir.read(name)? == content)
+    }
+
+    /// Does what the plan says of a name. Afterwards, or when it is killed, it is done or not begun.
+    pub(super) fn act(&self, step: &Step<'_>, program: &Program) -> Result<(), Failure> {
+        let path = self.path.join(step.name);
+        let made = match step.act {
+            Act::Leave => return Ok(()),
+            Act::Place => self.write_new(program),
+            Act::Link => self.clear_new().and_then(|()| self.dir.symlink_contents(BINARY, NEW)),
+        };
+        let done = made.and_then(|()| {
+            if step.keep_former {
+                self.keep(step.name)?;
+            }
+            self.dir.rename(NEW, &self.dir, step.name)
+        });
+        done.doing(|| format!("replacing {path:?}")).map_err(|failure| {
+            // What was not finished; if it cannot be removed, the next install does it.
+            let _ = self.clear_new();
+            needs_root(failure)
+        })
+    }
+
+    /// Writes the binary beside its place. It is on the disk before it gets its name: after a power
+    /// cut there would otherwise be a file with nothing in it.
+    fn write_new(&self, program: &Program) -> io::Result<()> {
+        self.clear_new()?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(MODE);
+        let mut file = self.dir.open_with(NEW, &options)?;
+        file.write_all(&program.content)?;
+        // Whatever the umask.
+        file.set_permissions(Permissions::from_mode(MODE))?;
+        file.sync_all()
+    }
+
+    fn clear_new(&self) -> io::Result<()> {
+        match self.dir.remove_file(NEW) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives what stands at a name a second one. Equivalent: `ln -P NAME NAME.before-wasmcni`.
+    fn keep(&self, name: &str) -> io::Result<()> {
+        self.dir.hard_link(name, &self.dir, kept_name(name))
+    }
+
+    /// Brings the names to the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.sync_all())
+    }
+}
+
+/// `mkdir -p`
+fn make(path: &Path) -> io::Result<()> {
+    Dir::create_ambient_dir_all(path, ambient_authority())
+}
+
+fn needs_root(failure: Failure) -> Failure {
+    if nix::unistd::geteuid().is_root() {
+        return failure;
+    }
+    failure.remedy("The plugin directory is root's: run it as root (sudo), or name another one by --dir.")
+}

@@ -1,0 +1,65 @@
+//! `wasmcni install`: the binary and its symlinks in the runtime's plugin directory.
+//!
+//! First everything is looked at, then the whole plan is made or refused, then it is done name by name.
+
+mod directory;
+mod plan;
+
+use std::io::Write;
+
+use super::failure::{Doing, Failure};
+use super::{say, words};
+use crate::component::BUNDLED;
+use directory::{Directory, Program};
+use plan::{Act, Step};
+
+/// The binary's name in the directory.
+const BINARY: &str = "wasmcni";
+
+/// `wasmcni install`
+pub(super) fn run(install: &words::Install, out: &mut dyn Write) -> Result<(), Failure> {
+    let program = Program::own()?;
+    let path = &install.dir;
+    let directory = if install.dry_run {
+        Directory::open(path)?
+    } else {
+        Some(Directory::open_or_make(path)?)
+    };
+    let found = |name: &str| match &directory {
+        Some(directory) => directory.look(name, &program),
+        None => Ok(plan::Found::Nothing),
+    };
+    let mut names = vec![(BINARY, found(BINARY)?)];
+    for plugin in &BUNDLED {
+        names.push((plugin.name, found(plugin.name)?));
+    }
+    let kept = |name: &str| found(&plan::kept_name(name)).map(|found| found != plan::Found::Nothing);
+    let steps = plan::make(&names, install.replace, kept)
+        .map_err(|failure| failure.during(format!("installing into {path:?}")))?;
+    for step in &steps {
+        if let Some(directory) = directory.as_ref().filter(|_| !install.dry_run) {
+            directory.act(step, &program)?;
+        }
+        say(out, format_args!("{}: {}", path.join(step.name).display(), told(step, install.dry_run)))?;
+    }
+    match &directory {
+        Some(directory) if !install.dry_run && steps.iter().any(Step::changes) => directory
+            .sync()
+            .doing(|| format!("bringing {path:?} to the disk")),
+        _ => Ok(()),
+    }
+}
+
+fn told(step: &Step<'_>, dry_run: bool) -> String {
+    let would = if dry_run { "would be " } else { "" };
+    let what = match step.act {
+        Act::Leave => return "is as it should be".to_owned(),
+        Act::Place => "placed",
+        Act::Link => "linked to wasmcni",
+    };
+    let kept = match step.keep_former {
+        true => format!(", its former file kept as {}", plan::kept_name(step.name)),
+        false => String::new(),
+    };
+    format!("{would}{what}{kept}")
+}

@@ -1,0 +1,236 @@
+//! What can be typed, and what help says of it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Where runtimes look for plugins unless told otherwise (CNI_PATH).
+pub(super) const PLUGIN_DIRECTORY: &str = "/opt/cni/bin";
+
+const ABOUT: &str = "\
+wasmcni runs CNI plugins as sandboxed WebAssembly components. A container runtime calls it under
+the names of the plugins (bridge, host-local, …: symlinks to it), an operator as wasmcni.";
+
+const MORE: &str = "\
+The trust boundary:
+  runtime -> wasmcni  takes CNI's variables and stdin, and has all rights of its caller, root
+  wasmcni -> plugin   a component: no files, sockets, environment or processes of its own
+  plugin  -> kernel   through wasmcni alone: each act needs a grant, and is undone if ADD fails
+
+Examples:
+  wasmcni demo                         see it work: no root needed, nothing outside is touched
+  sudo wasmcni install --dry-run       what installing would do to /opt/cni/bin
+  sudo wasmcni install                 do it
+  wasmcni plugins                      what each plugin is, its limits, what it may do
+  wasmcni grants bridge                the rules that are in force for it
+
+Exit status:
+  0  done
+  1  failed: stderr says what, with what value, and what to do
+  2  the command line makes no sense
+  Under a plugin's name: 0 with a CNI result, 1 with a CNI error, on stdout.
+
+Files:
+  /opt/cni/bin/wasmcni                 this binary; beside it a symlink for each plugin
+  /etc/wasmcni/wasmcni.toml            which native plugins may be executed as delegates
+  /etc/wasmcni/plugins/NAME.toml       your grants for a plugin, instead of those it came with
+  /run/wasmcni/                        journals and locks, gone at reboot
+  /var/lib/cni/networks/               addresses that containers hold
+
+Environment:
+  WASMCNI_ROOT                         directory that stands for / in /etc, /run and /var/lib above";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wasmcni",
+    version,
+    about = ABOUT,
+    after_help = MORE,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(super) struct Line {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// An operator's command.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    #[command(
+        about = "See it work: two containers on a bridge, in a node that is thrown away",
+        long_about = DEMO,
+        after_long_help = DEMO_MORE
+    )]
+    Demo,
+    #[command(
+        about = "Place wasmcni and a symlink per plugin where the runtime looks for plugins",
+        long_about = INSTALL,
+        after_long_help = INSTALL_MORE
+    )]
+    Install(Install),
+    #[command(
+        about = "List the plugins: what each does, its limits, what it may do",
+        long_about = PLUGINS,
+        after_long_help = PLUGINS_MORE
+    )]
+    Plugins,
+    #[command(
+        about = "Print the grants that are in force for a plugin, and say where they come from",
+        long_about = GRANTS,
+        after_long_help = GRANTS_MORE
+    )]
+    Grants(Grants),
+}
+
+impl Command {
+    /// As it is typed.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Install(_) => "install",
+            Self::Plugins => "plugins",
+            Self::Grants(_) => "grants",
+        }
+    }
+}
+
+const DEMO: &str = "\
+Attaches two containers to a bridge network as a runtime would: plugins are executed under their
+names, with CNI's variables and a configuration on stdin. Shows the results, the links, addresses
+and routes that came of them, packets that pass, a plugin that is refused what it was not granted,
+and that nothing is left at the end.
+
+All of it happens in new user, mount and network namespaces. It needs no root, no other program
+and no network, touches nothing outside, and is gone when the command ends, however it ends.";
+
+const DEMO_MORE: &str = "\
+Examples:
+  wasmcni demo
+  wasmcni demo && echo it works here
+
+Exit status:
+  0  every step did what it should
+  1  a step failed: stderr names it; or this machine allows no namespaces, and what to do";
+
+const INSTALL: &str = "\
+Places this binary in the directory as wasmcni, and beside it one relative symlink per plugin.
+
+Every name there is its old self or its new one at each moment, even if the command is killed, the
+disk fills up, or a runtime executes a plugin meanwhile: the binary is written to a temporary file
+and renamed, and so is each symlink. To upgrade, run `install` of the new binary.
+
+Refuses, before it changes anything, to touch a plugin that is not wasmcni's.";
+
+const INSTALL_MORE: &str = "\
+Examples:
+  sudo wasmcni install --dry-run
+  sudo wasmcni install --replace       beside the reference plugins, in their place
+  mv bridge.before-wasmcni bridge      in the directory: and back, for one plugin
+
+Files:
+  DIR/wasmcni                          this binary
+  DIR/bridge, DIR/host-local, …        symlinks to wasmcni
+  DIR/NAME.before-wasmcni              what stood at NAME, after --replace
+  DIR/.wasmcni.new                     being written; a killed install leaves it, the next takes it
+
+Exit status:
+  0  done, or nothing to do
+  1  failed: stderr says why; each name is its old self or its new one";
+
+/// `wasmcni install`
+#[derive(Debug, Args)]
+pub(super) struct Install {
+    /// The runtime's plugin directory; made if it is missing
+    #[arg(long, value_name = "DIR", default_value = PLUGIN_DIRECTORY)]
+    pub(super) dir: PathBuf,
+    /// Take the place of plugins that are not wasmcni's; each is kept as NAME.before-wasmcni
+    #[arg(long)]
+    pub(super) replace: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+const PLUGINS: &str = "\
+Lists the plugins that are part of this binary: what each does, how much of the node a call of it
+may use, and the acts that it was granted, by where they happen: in the container's network
+namespace, in the node's (host), or in none (node). `wasmcni grants NAME` has the details.";
+
+const PLUGINS_MORE: &str = "\
+Exit status:
+  0  done
+  1  a grant file cannot be used: ADD of that plugin fails until it is mended";
+
+const GRANTS: &str = "\
+Prints the grant file that is in force for a plugin, checked as a call checks it, and says on
+stderr where it comes from: yours, /etc/wasmcni/plugins/NAME.toml, or else the one that the plugin
+was shipped with. Yours is used instead of the shipped one, not in addition to it.";
+
+const GRANTS_MORE: &str = "\
+Examples:
+  wasmcni grants bridge
+  wasmcni grants --shipped bridge | sudo tee /etc/wasmcni/plugins/bridge.toml
+                                       a file of your own, to narrow
+  wasmcni grants bridge >/dev/null     check it
+
+Exit status:
+  0  the file is good
+  1  it is not: stderr says file:line, what is wrong, and what to write; or no such plugin";
+
+/// `wasmcni grants`
+#[derive(Debug, Args)]
+pub(super) struct Grants {
+    /// The plugin, as in the `type` of a network configuration
+    #[arg(value_name = "NAME")]
+    pub(super) plugin: String,
+    /// The grants that the plugin was shipped with, whether or not there is a file of yours
+    #[arg(long)]
+    pub(super) shipped: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_line_is_sound() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_terminal_and_teaches() {
+        let mut all = Line::command();
+        all.build();
+        let mut texts = vec![all.render_long_help().to_string()];
+        for command in all.get_subcommands_mut() {
+            assert!(command.get_about().is_some());
+            let text = command.render_long_help().to_string();
+            assert!(text.contains("Exit status:"), "{}", command.get_name());
+            texts.push(text);
+        }
+        for line in texts.iter().flat_map(|text| text.lines()) {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+        let top = texts.first().unwrap();
+        for part in ["demo", "install", "plugins", "grants", "trust boundary", "Files:"] {
+            assert!(top.contains(part), "{part}");
+        }
+    }
+
+    #[test]
+    fn commands_are_told_by_their_names() {
+        for words in [
+            &["wasmcni", "demo"] as &[&str],
+            &["wasmcni", "install", "--dir", "x"],
+            &["wasmcni", "plugins"],
+            &["wasmcni", "grants", "bridge"],
+        ] {
+            let line = Line::try_parse_from(words).unwrap();
+            assert_eq!(Some(&line.command.name()), words.get(1));
+        }
+    }
+}

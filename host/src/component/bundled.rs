@@ -1,0 +1,47 @@
+//! The plugins that come with this binary: CNI type, compiled code, grants.
+#![allow(unsafe_code, reason = "says which bytes are code; see component/aot.rs")]
+
+use super::aot::{Aligned, Code};
+
+/// A plugin that comes with this binary.
+#[derive(Debug, Clone, Copy)]
+pub struct Bundled {
+    /// Its CNI type, and the name of its symlink.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub about: &'static str,
+    /// Its compiled code.
+    pub code: Code,
+    /// Its grant file, as shipped in `plugins-wasm/<name>/grants.toml`.
+    pub grants: &'static str,
+}
+
+macro_rules! bundled {
+    ($name:literal, $about:literal) => {{
+        const BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".cwasm"));
+        static ALIGNED: &Aligned<[u8; BYTES.len()]> =
+            &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".cwasm")));
+        Bundled {
+            name: $name,
+            about: $about,
+            // SAFETY: the build script of this very build wrote the file by `precompile_component`;
+            // all of it is included, in an `Aligned` static.
+            code: unsafe { Code::compiled_by_build_script(&ALIGNED.0) },
+            grants: include_str!(concat!("../../../plugins-wasm/", $name, "/grants.toml")),
+        }
+    }};
+}
+
+/// Every plugin that comes with this binary.
+pub static BUNDLED: [Bundled; 5] = [
+    bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
+    bundled!("host-local", "hands out addresses from ranges, kept in files of the node"),
+    bundled!("loopback", "raises the loopback interface"),
+    bundled!("ptp", "connects a container to the node by a veth pair and routes"),
+    bundled!("static", "hands out the addresses that the configuration names"),
+];
+
+/// The plugin of this CNI type.
+pub fn find(name: &str) -> Option<&'static Bundled> {
+    BUNDLED.iter().find(|plugin| plugin.name == name)
+}

@@ -1,0 +1,110 @@
+//! The operator's configuration, `<config>/wasmcni.toml`, and grant files of the operator's own.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, File, MetadataExt};
+use serde::Deserialize;
+
+use crate::names::PluginName;
+
+/// Largest file that is read, in octets.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Why a file of the operator's is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("reading {path:?}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Somebody else than root could have written it.
+    #[error(
+        "reading {path:?}: owner {owner}, mode {mode:o}: it says what plugins may do, so it must \
+         belong to root and be writable by nobody else (chown root, chmod go-w)"
+    )]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// It is not what it should be.
+    #[error("reading {path:?}: {reason}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, where, and what to write.
+        reason: String,
+    },
+}
+
+/// What the operator says about this node. A missing file says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Native delegates that may be executed: programs on CNI_PATH that nothing confines.
+    natives: Vec<String>,
+}
+
+impl Config {
+    /// Reads the node's configuration.
+    ///
+    /// # Errors
+    /// When there is a file and it cannot be used: nothing is assumed in its place.
+    pub fn read(dir: &Path) -> Result<Self, ConfigError> {
+        let path = dir.join("wasmcni.toml");
+        let Some(text) = read_trusted(&path)? else { return Ok(Self::default()) };
+        let invalid = |reason: String| ConfigError::Invalid { path: path.clone(), reason };
+        let config: Self = toml::from_str(&text).map_err(|e| invalid(e.to_string()))?;
+        for native in &config.natives {
+            PluginName::try_from(native.as_str())
+                .map_err(|e| invalid(format!("natives: {native:?}: {e}")))?;
+        }
+        Ok(config)
+    }
+
+    /// Whether this native delegate may be executed.
+    pub fn allows_native(&self, plugin: &PluginName) -> bool {
+        self.natives.iter().any(|native| native == plugin.as_str())
+    }
+}
+
+/// The operator's own grant file for a plugin, with its path; `None`: there is none.
+///
+/// # Errors
+/// When there is a file and it cannot be used.
+pub fn grant_file(dir: &Path, plugin: &str) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let path = dir.join("plugins").join(format!("{plugin}.toml"));
+    Ok(read_trusted(&path)?.map(|text| (path, text)))
+}
+
+/// Reads a file that nobody but root (or, in a user namespace, this process's user) can write.
+fn read_trusted(path: &Path) -> Result<Option<String>, ConfigError> {
+    let fail = |source| ConfigError::Io { path: path.to_owned(), source };
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+    let missing = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
+    let dir = match Dir::open_ambient_dir(parent, ambient_authority()) {
+        Err(e) if missing(&e) => return Ok(None),
+        other => other.map_err(fail)?,
+    };
+    let file: File = match dir.open(name) {
+        Err(e) if missing(&e) => return Ok(None),
+        other => other.map_err(fail)?,
+    };
+    let seen = file.metadata().map_err(fail)?;
+    let (owner, mode) = (seen.uid(), seen.mode() & 0o7777);
+    if !(owner == 0 || owner == nix::unistd::geteuid().as_raw()) || mode & 0o022 != 0 {
+        return Err(ConfigError::Untrusted { path: path.to_owned(), owner, mode });
+    }
+    let mut text = String::new();
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(fail)?;
+    Ok(Some(text))
+}

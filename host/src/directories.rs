@@ -1,0 +1,25 @@
+//! Where wasmcni keeps things on a node: one structure, so that tests and the demo point elsewhere.
+
+use std::path::{Path, PathBuf};
+
+/// The directories of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directories {
+    /// Configuration and grants, root-owned: `/etc/wasmcni`.
+    pub config: PathBuf,
+    /// Journals, locks and indexes; a tmpfs, empty after a reboot: `/run/wasmcni`.
+    pub run: PathBuf,
+    /// Reservations of networks that name no directory of their own: `/var/lib/cni/networks`.
+    pub reservations: PathBuf,
+}
+
+impl Directories {
+    /// The node's, below `root`: `/` but for tests and trials.
+    pub fn below(root: &Path) -> Self {
+        Self {
+            config: root.join("etc/wasmcni"),
+            run: root.join("run/wasmcni"),
+            reservations: root.join("var/lib/cni/networks"),
+        }
+    }
+}

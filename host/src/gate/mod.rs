@@ -1,0 +1,290 @@
+//! The only way to the kernel: each verb names its operation, looks for the grant, writes down the
+//! undo, acts.
+//!
+//! Host calls hold a [`Gate`], never a kernel, so one that forgets the check does not compile.
+
+mod address;
+mod bridge;
+mod intents;
+mod link;
+mod reservations;
+mod route;
+mod sysctl;
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use go_json::Node;
+use ipnet::IpNet;
+
+use crate::journal::{Journal, JournalError, Place, Sharing, Undo};
+use crate::kernel::{Errno, IfIndex, Kernel, KernelError, Owner, Role};
+use crate::names::{Attachment, IfName, PluginName};
+use crate::policy::{Denied, Facts, Grants, Op};
+
+pub use link::{NewBridge, NewVeth};
+pub use reservations::OpenStore;
+pub use sysctl::Family;
+
+/// A link as a guest holds it. The index says which one, the name is for grants and messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkHandle {
+    /// Where it is.
+    pub role: Role,
+    /// Its index there.
+    pub index: IfIndex,
+    /// Its name when the handle was made.
+    pub name: IfName,
+}
+
+/// Why a verb was not done. Nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No grant allows it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The kernel refused.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// What the guest said makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The undo could not be written down, so it was not done.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The reservations could not be used.
+    #[error(transparent)]
+    Store(#[from] crate::ipam::StoreError),
+    /// The resolver's file could not be read.
+    #[error(transparent)]
+    Resolver(#[from] crate::ipam::resolv_conf::ResolvConfError),
+}
+
+/// What a verb returns.
+pub type Result<T> = std::result::Result<T, Refusal>;
+
+/// What one call works on, shared by the plugin and its delegates.
+pub struct Call {
+    kernel: RefCell<Box<dyn Kernel>>,
+    journal: RefCell<Option<Journal>>,
+    /// Networks and gateways that the IPAM delegate gave in this call.
+    ipam: RefCell<Vec<IpNet>>,
+    /// Whose call it is; `None` for GC and STATUS.
+    pub attachment: Option<Attachment>,
+    /// Name of the network.
+    pub network: String,
+    /// The network configuration.
+    pub configuration: Node,
+    /// When the call has to be over.
+    pub deadline: Instant,
+    /// Directories of the node.
+    pub directories: crate::directories::Directories,
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").field("attachment", &self.attachment).finish_non_exhaustive()
+    }
+}
+
+impl Call {
+    /// A call on a kernel. `journal`: where undos are written; `None` for verbs that change nothing
+    /// of an attachment.
+    pub fn new(
+        kernel: Box<dyn Kernel>,
+        journal: Option<Journal>,
+        attachment: Option<Attachment>,
+        network: String,
+        configuration: Node,
+        deadline: Instant,
+        directories: crate::directories::Directories,
+    ) -> Self {
+        Self {
+            kernel: RefCell::new(kernel),
+            journal: RefCell::new(journal),
+            ipam: RefCell::new(Vec::new()),
+            attachment,
+            network,
+            configuration,
+            deadline,
+            directories,
+        }
+    }
+
+    /// The journal, for the verb's own beginning and end.
+    pub(crate) fn journal(&self) -> RefMut<'_, Option<Journal>> {
+        self.journal.borrow_mut()
+    }
+
+    /// The kernel, for undoing.
+    pub(crate) fn kernel(&self) -> RefMut<'_, Box<dyn Kernel>> {
+        self.kernel.borrow_mut()
+    }
+
+    /// Notes what IPAM gave: grants may say `@ipam`.
+    pub(crate) fn note_ipam(&self, networks: impl IntoIterator<Item = IpNet>) {
+        self.ipam.borrow_mut().extend(networks);
+    }
+
+    /// Time left until the deadline.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// The kernel behind one plugin's grants.
+#[derive(Debug)]
+pub struct Gate {
+    call: Rc<Call>,
+    grants: Rc<Grants>,
+    plugin: PluginName,
+    last_refusal: Option<(String, bool)>,
+}
+
+impl Gate {
+    /// A gate for `plugin` with what it was granted.
+    pub fn new(call: Rc<Call>, grants: Rc<Grants>, plugin: PluginName) -> Self {
+        Self { call, grants, plugin, last_refusal: None }
+    }
+
+    /// The call that it belongs to.
+    pub fn call(&self) -> &Rc<Call> {
+        &self.call
+    }
+
+    /// The last refusal for want of a grant, as one sentence, if any.
+    pub fn last_denial(&self) -> Option<&str> {
+        self.last_refusal.as_ref().filter(|(_, denied)| *denied).map(|(text, _)| text.as_str())
+    }
+
+    /// Looks for a grant.
+    pub(crate) fn permit(&self, op: &Op) -> Result<()> {
+        let journal = self.call.journal.borrow();
+        let role = op.netns.unwrap_or(Role::Host);
+        let own = |name: &str| journal.as_ref().is_some_and(|j| j.made_link_named(role, name));
+        let config = |path: &str| config_text(&self.call.configuration, path);
+        let ipam = self.call.ipam.borrow();
+        let ifname = self.call.attachment.as_ref().map_or("", |a| a.ifname.as_str());
+        let facts = Facts {
+            ifname,
+            config: &config,
+            own: &own,
+            ipam: &ipam,
+            network: &self.call.network,
+        };
+        match self.grants.allow(op, &facts) {
+            Ok(_) => Ok(()),
+            Err(denied) => Err(Denied { plugin: self.plugin.to_string(), ..denied }.into()),
+        }
+    }
+
+    /// Remembers a refusal, for the error that the runtime gets.
+    pub(crate) fn note(&mut self, refusal: &Refusal) {
+        let denied = matches!(refusal, Refusal::Denied(_));
+        self.last_refusal = Some((refusal.to_string(), denied));
+    }
+
+    fn kernel(&self) -> RefMut<'_, Box<dyn Kernel>> {
+        self.call.kernel.borrow_mut()
+    }
+
+    fn own(&self, link: &LinkHandle) -> bool {
+        let journal: Ref<'_, Option<Journal>> = self.call.journal.borrow();
+        journal.as_ref().is_some_and(|j| j.made_link(link.role, link.index))
+    }
+
+    /// Permission for what may be done freely to one's own link.
+    fn permit_on(&self, link: &LinkHandle, op: Op) -> Result<()> {
+        if self.own(link) {
+            return Ok(());
+        }
+        self.permit(&op.in_netns(link.role).text("name", link.name.as_str()))
+    }
+
+    /// Where a role's things are, for the journal.
+    fn place(&self, role: Role) -> Result<Place> {
+        match self.kernel().netns(role) {
+            Some(netns) => Ok(Place { role, netns }),
+            None => Err(KernelError::new(format!("entering {role}"), Errno::ENOENT).into()),
+        }
+    }
+
+    /// Writes the undos down, acts, and strikes them again if the kernel refused.
+    ///
+    /// Without a journal (CHECK, STATUS, GC) nothing may be changed.
+    fn act<T>(
+        &self,
+        undo: impl IntoIterator<Item = (Undo, Sharing)>,
+        act: impl FnOnce(&mut dyn Kernel) -> crate::kernel::Result<T>,
+    ) -> Result<T> {
+        let mut journal = self.call.journal.borrow_mut();
+        let journal = journal.as_mut().ok_or_else(|| {
+            Refusal::Invalid("changing the kernel is for add and del, not for this verb".into())
+        })?;
+        let mut ids = Vec::new();
+        for (undo, sharing) in undo {
+            ids.push(journal.will(undo, sharing)?);
+        }
+        let done = act(self.call.kernel.borrow_mut().as_mut());
+        if let Err(e) = &done
+            && certain(e.errno)
+        {
+            for id in ids {
+                journal.not_done(id)?;
+            }
+        }
+        Ok(done?)
+    }
+
+    /// Acts on what dies with an attachment's own link: no undo of its own is needed.
+    fn act_on_own<T>(
+        &self,
+        act: impl FnOnce(&mut dyn Kernel) -> crate::kernel::Result<T>,
+    ) -> Result<T> {
+        self.act([], act)
+    }
+
+    /// Strikes from the journal what the plugin itself has removed.
+    fn removed(&self, gone: impl Fn(&crate::journal::Record) -> bool) {
+        if let Some(journal) = self.call.journal.borrow_mut().as_mut() {
+            journal.removed(gone);
+        }
+    }
+
+    fn owner(&self) -> Result<Owner> {
+        let attachment = self.attachment()?;
+        Ok(Owner {
+            network: attachment.network.to_string(),
+            container_id: attachment.container_id.to_string(),
+            ifname: attachment.ifname.to_string(),
+        })
+    }
+
+    fn attachment(&self) -> Result<&Attachment> {
+        let none = || Refusal::Invalid("this verb is about no attachment".into());
+        self.call.attachment.as_ref().ok_or_else(none)
+    }
+
+    /// At most what the guest asked for, at most what the deadline leaves.
+    fn patience(&self, milliseconds: u32) -> Duration {
+        Duration::from_millis(milliseconds.into()).min(self.call.time_left())
+    }
+}
+
+/// Whether an error says that nothing was done. After a lost answer it may have been.
+fn certain(errno: Errno) -> bool {
+    !matches!(errno, Errno::ETIMEDOUT | Errno::EINTR | Errno::ENOBUFS | Errno::EIO)
+}
+
+/// The text at `a.b.c` of a configuration, keys matched as Go's JSON does.
+fn config_text(configuration: &Node, path: &str) -> Option<String> {
+    let mut node = configuration;
+    for key in path.split('.') {
+        node = node.get(key)?;
+    }
+    match node {
+        Node::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}

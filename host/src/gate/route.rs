@@ -1,0 +1,53 @@
+//! Routes.
+
+use std::net::IpAddr;
+
+use super::{Gate, LinkHandle, Result};
+use crate::journal::{Sharing, Undo};
+use crate::kernel::{Role, Route, RouteSpec};
+use crate::policy::Op;
+
+/// The main route table. (RT_TABLE_MAIN)
+const MAIN: u32 = 254;
+
+impl Gate {
+    /// Adds a route over a link.
+    pub fn add_route(&mut self, role: Role, route: RouteSpec, dev: &LinkHandle) -> Result<()> {
+        self.permit(&named("route.add", role, &route, dev))?;
+        let route = RouteSpec { link: Some(dev.index), ..route };
+        if self.own(dev) {
+            return self.act_on_own(|kernel| kernel.route_add(role, &route));
+        }
+        let undo = Undo::Route { at: self.place(role)?, route: route.clone() };
+        self.act([(undo, Sharing::Own)], |kernel| kernel.route_add(role, &route))
+    }
+
+    /// Deletes a route over a link; over one's own link freely.
+    pub fn delete_route(&mut self, role: Role, route: RouteSpec, dev: &LinkHandle) -> Result<()> {
+        let route = RouteSpec { link: Some(dev.index), ..route };
+        if self.own(dev) {
+            return self.act_on_own(|kernel| kernel.route_delete(role, &route));
+        }
+        self.permit(&named("route.delete", role, &route, dev))?;
+        let undo = Undo::DeletedRoute { at: self.place(role)?, route: route.clone() };
+        self.act([(undo, Sharing::Own)], |kernel| kernel.route_delete(role, &route))
+    }
+
+    /// All routes of a namespace.
+    pub fn routes(&mut self, role: Role) -> Result<Vec<Route>> {
+        self.permit(&Op::new("route.read").in_netns(role))?;
+        Ok(self.kernel().routes(role)?)
+    }
+
+    /// The route to an address.
+    pub fn route_to(&mut self, role: Role, destination: IpAddr) -> Result<Route> {
+        self.permit(&Op::new("route.read").in_netns(role))?;
+        Ok(self.kernel().route_to(role, destination)?)
+    }
+}
+
+fn named(op: &'static str, role: Role, route: &RouteSpec, dev: &LinkHandle) -> Op {
+    let table = route.table.unwrap_or(MAIN);
+    let op = Op::new(op).in_netns(role).text("name", dev.name.as_str());
+    op.net("to", route.destination).number("table", table)
+}

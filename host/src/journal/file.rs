@@ -1,0 +1,437 @@
+//! The journal's file: lines that are only ever appended, under a lock.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+use super::{Record, RecordId, Sharing, Undo};
+use crate::kernel::{Errno, IfIndex, Role};
+use crate::names::{Attachment, ContainerId, IfName, NetworkName};
+
+/// Largest journal that is read, in octets. A plugin's host calls are limited long before.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Why a journal could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A file or directory could not be used.
+    #[error("{act} {path:?}: {source}")]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// The file, below the run directory.
+        path: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Another process works on the same attachment.
+    #[error("locking {path:?}: another process is working on it; try again when it is done")]
+    Busy {
+        /// The file, below the run directory.
+        path: String,
+    },
+    /// A record cannot be read.
+    #[error("reading {path:?}: line {line} is no record of this version: {text:?}")]
+    Damaged {
+        /// The file, below the run directory.
+        path: String,
+        /// Line, from 1.
+        line: usize,
+        /// Its beginning.
+        text: String,
+    },
+}
+
+/// One line of a journal.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Line {
+    /// An ADD begins.
+    Begin(Attachment),
+    /// Something is about to be done.
+    Will(Record),
+    /// A link was made, and has this index.
+    Made(usize, IfIndex),
+    /// It was not done after all: the kernel refused.
+    Not(usize),
+    /// It was taken back.
+    Undone(usize),
+    /// The ADD succeeded.
+    Complete,
+}
+
+/// The journals of a node: `<run>/attachments`.
+#[derive(Debug)]
+pub struct Journals {
+    dir: Dir,
+}
+
+impl Journals {
+    /// Opens the directory, making it (0700) if need be.
+    ///
+    /// # Errors
+    /// When it cannot be made or opened.
+    pub fn open(run: &Path) -> Result<Self, JournalError> {
+        let path = run.join("attachments");
+        let fail = |act| {
+            let path = path.display().to_string();
+            move |source| JournalError::Io { act, path, source }
+        };
+        let dir = match Dir::open_ambient_dir(&path, ambient_authority()) {
+            Ok(dir) => dir,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                make_private(&path).map_err(fail("making"))?;
+                Dir::open_ambient_dir(&path, ambient_authority()).map_err(fail("opening"))?
+            }
+            Err(e) => return Err(fail("opening")(e)),
+        };
+        Ok(Self { dir })
+    }
+
+    /// The journal of an attachment and plugin, locked; an empty one if there is none.
+    ///
+    /// # Errors
+    /// `Busy` when another process has it for longer than `patience`; `Io`, `Damaged`.
+    pub fn attachment(
+        &self,
+        attachment: &Attachment,
+        plugin: &str,
+        patience: std::time::Duration,
+    ) -> Result<Journal, JournalError> {
+        let network = self.network_dir(&attachment.network)?;
+        let name = format!("{}:{}:{plugin}", attachment.container_id, attachment.ifname);
+        let path = format!("{}/{name}", attachment.network);
+        let fail = |act| {
+            let path = path.clone();
+            move |source| JournalError::Io { act, path, source }
+        };
+        loop {
+            let mut options = OpenOptions::new();
+            options.read(true).append(true).create(true);
+            let file = network.open_with(&name, &options).map_err(fail("opening"))?.into_std();
+            let mut file = lock(file, &path, patience)?;
+            // Another process may have removed the file between our opening and locking it.
+            if nlink(&file).map_err(fail("reading"))? == 0 {
+                continue;
+            }
+            let mut text = String::new();
+            (&mut *file).take(MAX_BYTES).read_to_string(&mut text).map_err(fail("reading"))?;
+            let mut journal = Journal {
+                file,
+                dir: network,
+                name,
+                path,
+                attachment: attachment.clone(),
+                records: Vec::new(),
+                begun: false,
+                complete: false,
+                damage: None,
+            };
+            journal.replay(&text);
+            return Ok(journal);
+        }
+    }
+
+    /// Every attachment of a network that `plugin` has a journal of.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn of_network(
+        &self,
+        network: &NetworkName,
+        plugin: &str,
+    ) -> Result<Vec<Attachment>, JournalError> {
+        let fail = |source| JournalError::Io { act: "reading", path: network.to_string(), source };
+        let dir = match self.dir.open_dir(network.as_str()) {
+            Ok(dir) => dir,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(fail(e)),
+        };
+        let mut found = Vec::new();
+        for entry in dir.entries().map_err(fail)? {
+            let name = entry.map_err(fail)?.file_name();
+            let Some((container, ifname)) = name.to_str().and_then(|n| parse_name(n, plugin)) else {
+                continue;
+            };
+            found.push(Attachment { network: network.clone(), container_id: container, ifname });
+        }
+        Ok(found)
+    }
+
+    /// Whether any attachment of the node but `mine` has a journal.
+    pub fn any_other(&self, mine: &Attachment) -> bool {
+        let prefix = format!("{}:{}:", mine.container_id, mine.ifname);
+        let Ok(networks) = self.dir.entries() else { return true };
+        networks.flatten().any(|network| {
+            let same_network = network.file_name().to_str() == Some(mine.network.as_str());
+            let Ok(dir) = network.open_dir() else { return false };
+            let Ok(entries) = dir.entries() else { return true };
+            entries.flatten().any(|entry| {
+                let mine = entry.file_name().to_str().is_some_and(|n| n.starts_with(&prefix));
+                !(same_network && mine)
+            })
+        })
+    }
+
+    fn network_dir(&self, network: &NetworkName) -> Result<Dir, JournalError> {
+        let fail = |act| move |source| JournalError::Io { act, path: network.to_string(), source };
+        match self.dir.open_dir(network.as_str()) {
+            Ok(dir) => return Ok(dir),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(fail("opening")(e)),
+        }
+        match self.dir.create_dir(network.as_str()) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(fail("making")(e)),
+        }
+        self.dir.open_dir(network.as_str()).map_err(fail("opening"))
+    }
+}
+
+/// The journal of one attachment and plugin; locked while it lives.
+#[derive(Debug)]
+pub struct Journal {
+    file: Flock<File>,
+    dir: Dir,
+    name: String,
+    path: String,
+    attachment: Attachment,
+    /// `None`: it did not happen, or was taken back.
+    records: Vec<Option<Record>>,
+    begun: bool,
+    complete: bool,
+    damage: Option<JournalError>,
+}
+
+impl Journal {
+    /// Whether an ADD wrote to it: with false, this attachment is not one of wasmcni's.
+    pub fn begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Whether the ADD that wrote it succeeded.
+    pub fn complete(&self) -> bool {
+        self.complete
+    }
+
+    /// What could not be read of it: what stands before the damage is told all the same.
+    pub fn damage(&self) -> Option<&JournalError> {
+        self.damage.as_ref()
+    }
+
+    /// How many records it has had: those of an ADD that begins now come after.
+    pub fn length(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whose it is.
+    pub fn attachment(&self) -> &Attachment {
+        &self.attachment
+    }
+
+    /// Notes that an ADD begins.
+    ///
+    /// # Errors
+    /// When the file cannot be written: then nothing may be done.
+    pub fn begin(&mut self) -> Result<(), JournalError> {
+        self.begun = true;
+        self.complete = false;
+        self.append(&Line::Begin(self.attachment.clone()))
+    }
+
+    /// Notes what is about to be done.
+    ///
+    /// # Errors
+    /// When the file cannot be written: then it may not be done.
+    pub fn will(&mut self, undo: Undo, sharing: Sharing) -> Result<RecordId, JournalError> {
+        let record = Record { undo, sharing, index: None };
+        self.append(&Line::Will(record.clone()))?;
+        self.records.push(Some(record));
+        Ok(RecordId(self.records.len() - 1))
+    }
+
+    /// Notes the index of a link that was made.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn made(&mut self, id: RecordId, index: IfIndex) -> Result<(), JournalError> {
+        self.append(&Line::Made(id.0, index))?;
+        if let Some(Some(record)) = self.records.get_mut(id.0) {
+            record.index = Some(index);
+        }
+        Ok(())
+    }
+
+    /// Notes that it was not done after all.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn not_done(&mut self, id: RecordId) -> Result<(), JournalError> {
+        self.append(&Line::Not(id.0))?;
+        self.forget(id.0);
+        Ok(())
+    }
+
+    /// Notes that it was taken back.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn undone(&mut self, id: RecordId) -> Result<(), JournalError> {
+        self.append(&Line::Undone(id.0))?;
+        self.forget(id.0);
+        Ok(())
+    }
+
+    /// Forgets what the plugin itself has removed. In memory only: a process killed before the file
+    /// goes finds the record again, and nothing of it in the kernel.
+    pub fn removed(&mut self, gone: impl Fn(&Record) -> bool) {
+        for slot in &mut self.records {
+            if slot.as_ref().is_some_and(&gone) {
+                *slot = None;
+            }
+        }
+    }
+
+    /// Notes that the ADD succeeded.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn completed(&mut self) -> Result<(), JournalError> {
+        self.complete = true;
+        self.append(&Line::Complete)
+    }
+
+    /// What was done since record `from` and not taken back, the latest first.
+    pub fn open_records(&self, from: usize) -> Vec<(RecordId, Record)> {
+        let all = self.records.iter().enumerate().skip(from).rev();
+        all.filter_map(|(id, record)| Some((RecordId(id), record.clone()?))).collect()
+    }
+
+    /// Whether this attachment made the link.
+    pub fn made_link(&self, role: Role, index: IfIndex) -> bool {
+        self.own_links().any(|(place_role, _, own)| place_role == role && own == Some(index))
+    }
+
+    /// Whether this attachment made a link of this name in this namespace.
+    pub fn made_link_named(&self, role: Role, name: &str) -> bool {
+        self.own_links().any(|(place_role, own, _)| place_role == role && own.as_str() == name)
+    }
+
+    fn own_links(&self) -> impl Iterator<Item = (Role, &IfName, Option<IfIndex>)> {
+        self.records.iter().flatten().filter_map(|record| match &record.undo {
+            Undo::Link { at, name, .. } if record.sharing == Sharing::Own => {
+                Some((at.role, name, record.index))
+            }
+            _ => None,
+        })
+    }
+
+    /// Removes the file: nothing is left that it would have to tell.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(self) -> Result<(), JournalError> {
+        match self.dir.remove_file(&self.name) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(JournalError::Io { act: "removing", path: self.path, source: e })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn forget(&mut self, id: usize) {
+        if let Some(record) = self.records.get_mut(id) {
+            *record = None;
+        }
+    }
+
+    /// One `write` a line: a process that is killed leaves whole lines.
+    fn append(&mut self, line: &Line) -> Result<(), JournalError> {
+        let fail = |source| JournalError::Io { act: "writing", path: self.path.clone(), source };
+        let mut text = serde_json::to_vec(line).map_err(|e| fail(e.into()))?;
+        text.push(b'\n');
+        self.file.write_all(&text).map_err(fail)
+    }
+
+    /// Takes in what an earlier process wrote. A last line without its end was cut by a full disk:
+    /// its act was not begun.
+    fn replay(&mut self, text: &str) {
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            let Some(whole) = line.strip_suffix('\n') else { break };
+            let Ok(parsed) = serde_json::from_str::<Line>(whole) else {
+                self.damage = Some(JournalError::Damaged {
+                    path: self.path.clone(),
+                    line: number + 1,
+                    text: whole.chars().take(80).collect(),
+                });
+                self.begun = true;
+                return;
+            };
+            match parsed {
+                Line::Begin(_) => (self.begun, self.complete) = (true, false),
+                Line::Will(record) => self.records.push(Some(record)),
+                Line::Made(id, index) => {
+                    if let Some(Some(record)) = self.records.get_mut(id) {
+                        record.index = Some(index);
+                    }
+                }
+                Line::Not(id) | Line::Undone(id) => self.forget(id),
+                Line::Complete => self.complete = true,
+            }
+        }
+    }
+}
+
+/// `<container>:<ifname>:<plugin>`; a colon occurs in none of them.
+fn parse_name(name: &str, plugin: &str) -> Option<(ContainerId, IfName)> {
+    let mut parts = name.split(':');
+    let (container, ifname, of) = (parts.next()?, parts.next()?, parts.next()?);
+    let known = of == plugin && parts.next().is_none();
+    known.then_some(())?;
+    Some((ContainerId::try_from(container).ok()?, IfName::try_from(ifname).ok()?))
+}
+
+/// `mkdir -p` with mode 0700: journals say who is attached where.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use cap_std::fs::DirBuilderExt;
+    let mut builder = cap_std::fs::DirBuilder::new();
+    builder.mode(0o700).recursive(true);
+    let (root, rest) = (Path::new("/"), path.strip_prefix("/").unwrap_or(path));
+    Dir::open_ambient_dir(root, ambient_authority())?.create_dir_with(rest, &builder)
+}
+
+fn nlink(file: &File) -> std::io::Result<u64> {
+    Ok(nix::sys::stat::fstat(file.as_fd())?.st_nlink)
+}
+
+/// Takes the lock, asking again every few milliseconds for as long as `patience`.
+pub(crate) fn lock(
+    mut file: File,
+    path: &str,
+    patience: std::time::Duration,
+) -> Result<Flock<File>, JournalError> {
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+    let mut waited = std::time::Duration::ZERO;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Ok(locked),
+            Err((back, Errno::EAGAIN | Errno::EINTR)) if waited < patience => {
+                file = back;
+                std::thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            Err((_, Errno::EAGAIN)) => return Err(JournalError::Busy { path: path.to_owned() }),
+            Err((_, errno)) => {
+                let (path, source) = (path.to_owned(), errno.into());
+                return Err(JournalError::Io { act: "locking", path, source });
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What an attachment changed, written down before each change, so that it can be taken back.
+//!
+//! One file per attachment and plugin, `<run>/attachments/<network>/<container>:<ifname>:<plugin>`,
+//! in lines of JSON. A record is written before its act; a process that is killed leaves at most one
+//! record of something that did not happen, and undoing that finds nothing to do. The directory is
+//! gone at reboot, as the kernel's objects are. See `docs/decisions/0003-journal.md`.
+
+mod file;
+mod undo;
+
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::{
+    IfIndex, LinkChange, Masquerade, NetnsId, PortChange, Role, RouteSpec, SpoofGuard, SysctlKey,
+    VlanEntry,
+};
+use crate::names::{IfName, Mac, PluginName};
+
+pub use file::{Journal, JournalError, Journals};
+pub use undo::{Reservations, Undoing};
+
+/// A network namespace as a journal knows it: a path may come to mean another one, an identity not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its part in the call that wrote the record.
+    pub role: Role,
+    /// Its identity.
+    pub netns: NetnsId,
+}
+
+/// The inverse of one act, with what identifies its object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undo {
+    /// Delete a link that was made.
+    Link {
+        /// Where.
+        at: Place,
+        /// Its name.
+        name: IfName,
+        /// The address that it was made with: known before it is made, as the index is not.
+        mac: Mac,
+    },
+    /// Take an address from a link that was there before.
+    Address {
+        /// Where.
+        at: Place,
+        /// The link.
+        link: IfIndex,
+        /// The address.
+        address: IpNet,
+    },
+    /// Delete a route over a link that was there before.
+    Route {
+        /// Where.
+        at: Place,
+        /// The route.
+        route: RouteSpec,
+    },
+    /// Add a route that was deleted.
+    DeletedRoute {
+        /// Where.
+        at: Place,
+        /// The route.
+        route: RouteSpec,
+    },
+    /// Set an attribute of a link back.
+    LinkChange {
+        /// Where.
+        at: Place,
+        /// The link.
+        link: IfIndex,
+        /// The change that sets it back.
+        back: LinkChange,
+    },
+    /// Set a bridge port back.
+    Port {
+        /// Where.
+        at: Place,
+        /// The port.
+        link: IfIndex,
+        /// The change that sets it back.
+        back: PortChange,
+    },
+    /// Take VLANs from a link that was there before.
+    Vlan {
+        /// Where.
+        at: Place,
+        /// The link.
+        link: IfIndex,
+        /// The VLANs.
+        vlan: VlanEntry,
+    },
+    /// Give a link VLANs back.
+    DeletedVlan {
+        /// Where.
+        at: Place,
+        /// The link.
+        link: IfIndex,
+        /// The VLANs.
+        vlan: VlanEntry,
+    },
+    /// Write a sysctl's former value.
+    Sysctl {
+        /// Where.
+        at: Place,
+        /// The key.
+        key: SysctlKey,
+        /// The former value.
+        back: String,
+    },
+    /// Remove a masquerade entry.
+    Masquerade(Masquerade),
+    /// Remove a spoof guard.
+    SpoofGuard(SpoofGuard),
+    /// Release an address.
+    Reservation {
+        /// The data directory, without the network's name.
+        data_dir: PathBuf,
+        /// The address.
+        address: std::net::IpAddr,
+    },
+    /// Run DEL of a native delegate.
+    Native {
+        /// Its CNI type.
+        plugin: PluginName,
+    },
+}
+
+/// Whose the changed object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sharing {
+    /// The attachment's alone: taken back when it goes.
+    Own,
+    /// Of use to other attachments too (a bridge, forwarding): taken back only when the ADD that
+    /// made it did not succeed, and nobody else has come to use it meanwhile.
+    Shared,
+}
+
+/// An act as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// How to take it back.
+    pub undo: Undo,
+    /// Whose the object is.
+    pub sharing: Sharing,
+    /// Of a link: its index, once it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<IfIndex>,
+}
+
+/// Number of a record within its journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordId(usize);

@@ -1,0 +1,176 @@
+//! Taking back what a journal tells, the latest first.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::{Journal, Place, Record, Sharing, Undo};
+use crate::kernel::{AddressSpec, Errno, IfIndex, Kernel, KernelError, Role};
+use crate::names::{Attachment, PluginName};
+
+/// What undoing needs of address management and of native delegates.
+pub trait Reservations {
+    /// Releases an address if the attachment holds it. Not held: success.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    fn release(
+        &mut self,
+        data_dir: &Path,
+        attachment: &Attachment,
+        address: IpAddr,
+    ) -> Result<(), String>;
+
+    /// Runs DEL of a native delegate.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    fn native_del(&mut self, plugin: &PluginName) -> Result<(), String>;
+}
+
+/// One undoing.
+pub struct Undoing<'a> {
+    /// The kernel, past the gate: what is taken back was allowed when it was made.
+    pub kernel: &'a mut dyn Kernel,
+    /// Address management.
+    pub reservations: &'a mut dyn Reservations,
+    /// Whether shared things are taken back too: the ADD did not succeed and no other call is
+    /// running on the node.
+    pub shared: bool,
+    /// No other attachment is on this node: node-wide settings serve nobody else.
+    pub alone: bool,
+}
+
+impl std::fmt::Debug for Undoing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (shared, alone) = (self.shared, self.alone);
+        f.debug_struct("Undoing").field("shared", &shared).field("alone", &alone).finish()
+    }
+}
+
+impl Undoing<'_> {
+    /// Takes back what is open in the journal since record `from`, and goes on after failures;
+    /// returns them.
+    pub fn run(&mut self, journal: &mut Journal, from: usize) -> Vec<String> {
+        let mut failures = Vec::new();
+        for (id, record) in journal.open_records(from) {
+            match self.one(&record, journal.attachment()) {
+                Ok(()) => {
+                    if let Err(e) = journal.undone(id) {
+                        failures.push(e.to_string());
+                    }
+                }
+                Err(e) => failures.push(e),
+            }
+        }
+        failures
+    }
+
+    fn one(&mut self, record: &Record, attachment: &Attachment) -> Result<(), String> {
+        if record.sharing == Sharing::Shared && !(self.shared && self.unused(record)) {
+            return Ok(());
+        }
+        match &record.undo {
+            Undo::Reservation { data_dir, address } => {
+                self.reservations.release(data_dir, attachment, *address)
+            }
+            Undo::Native { plugin } => self.reservations.native_del(plugin),
+            Undo::Masquerade(entry) => said(self.kernel.masquerade_delete(entry)),
+            Undo::SpoofGuard(guard) => said(self.kernel.spoof_guard_delete(guard)),
+            Undo::Link { at, .. }
+            | Undo::Address { at, .. }
+            | Undo::Route { at, .. }
+            | Undo::DeletedRoute { at, .. }
+            | Undo::LinkChange { at, .. }
+            | Undo::Port { at, .. }
+            | Undo::Vlan { at, .. }
+            | Undo::DeletedVlan { at, .. }
+            | Undo::Sysctl { at, .. } => {
+                if self.kernel.netns(at.role) == Some(at.netns) {
+                    said(tolerate_gone(self.in_kernel(record, *at)))
+                } else {
+                    // The namespace went, and all that was in it; or this call cannot reach it.
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    fn in_kernel(&mut self, record: &Record, at: Place) -> Result<(), KernelError> {
+        let role = at.role;
+        match &record.undo {
+            Undo::Link { name, mac, .. } => self.delete_link(role, record.index, name, *mac),
+            Undo::Address { link, address, .. } => {
+                let spec = AddressSpec { address: *address, nodad: false };
+                self.kernel.addr_delete(role, *link, &spec)
+            }
+            Undo::Route { route, .. } => self.kernel.route_delete(role, route),
+            Undo::DeletedRoute { route, .. } => match self.kernel.route_add(role, route) {
+                Err(e) if e.errno == Errno::EEXIST => Ok(()),
+                other => other,
+            },
+            Undo::LinkChange { link, back, .. } => self.kernel.link_set(role, *link, back),
+            Undo::Port { link, back, .. } => self.kernel.bridge_port_set(role, *link, *back),
+            Undo::Vlan { link, vlan, .. } => self.kernel.bridge_vlan_delete(role, *link, vlan),
+            Undo::DeletedVlan { link, vlan, .. } => self.kernel.bridge_vlan_add(role, *link, vlan),
+            Undo::Sysctl { key, back, .. } => self.kernel.sysctl_set(role, key, back),
+            Undo::Masquerade(_)
+            | Undo::SpoofGuard(_)
+            | Undo::Reservation { .. }
+            | Undo::Native { .. } => Ok(()),
+        }
+    }
+
+    /// Deletes the link if it is the one that was made: by its index; or, when the process was
+    /// killed before it learned the index, by name and address together.
+    fn delete_link(
+        &mut self,
+        role: Role,
+        index: Option<IfIndex>,
+        name: &crate::names::IfName,
+        mac: crate::names::Mac,
+    ) -> Result<(), KernelError> {
+        let found = match index {
+            Some(index) => self.kernel.link_by_index(role, index)?,
+            None => self.kernel.link_by_name(role, name)?.filter(|link| link.mac == Some(mac)),
+        };
+        match found {
+            Some(link) => self.kernel.link_delete(role, link.index),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether nobody else has come to use a shared thing.
+    fn unused(&mut self, record: &Record) -> bool {
+        let (at, link) = match &record.undo {
+            Undo::Link { at, .. } => (at, record.index),
+            Undo::Address { at, link, .. }
+            | Undo::LinkChange { at, link, .. }
+            | Undo::Vlan { at, link, .. } => (at, Some(*link)),
+            _ => return self.alone,
+        };
+        let Some(link) = link else { return self.alone };
+        match self.kernel.links(at.role) {
+            Ok(links) => !links.iter().any(|other| other.master == Some(link)),
+            Err(_) => false,
+        }
+    }
+}
+
+/// What is gone already needs no taking back.
+fn tolerate_gone(done: Result<(), KernelError>) -> Result<(), KernelError> {
+    match done {
+        Err(e)
+            if matches!(
+                e.errno,
+                Errno::ENODEV | Errno::ENOENT | Errno::ESRCH | Errno::EADDRNOTAVAIL
+            ) =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+fn said(done: Result<(), KernelError>) -> Result<(), String> {
+    done.map_err(|e| e.to_string())
+}

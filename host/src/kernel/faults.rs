@@ -1,0 +1,367 @@
+//! Faults on demand, for tests: a kernel around another that counts what changes it, and at a chosen
+//! operation refuses, or does something before or after it. The product never builds one.
+//!
+//! ```
+//! use wasmcni::kernel::faults::{At, Faults};
+//! use wasmcni::kernel::sim::Sim;
+//! use wasmcni::kernel::{Errno, Kernel, KindSpec, LinkSpec, Role};
+//!
+//! let mut kernel = Faults::new(Sim::new()).refuse(At::Named("link_create", 1), Errno::ENOMEM);
+//! let record = kernel.record();
+//! let spec = LinkSpec {
+//!     name: "br0".try_into().unwrap(),
+//!     mtu: None,
+//!     mac: None,
+//!     kind: KindSpec::Bridge { vlan_filtering: false },
+//! };
+//! assert_eq!(kernel.link_create(Role::Host, &spec).unwrap_err().errno, Errno::ENOMEM);
+//! kernel.link_create(Role::Host, &spec).unwrap();
+//! assert_eq!(record.words(), ["link_create br0 in host-netns"; 2]);
+//! ```
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{
+    Address, AddressSpec, Errno, IfIndex, Kernel, KernelError, Link, LinkChange, LinkSpec,
+    Masquerade, NetnsId, PortChange, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey,
+    VlanEntry,
+};
+use crate::names::IfName;
+
+/// An operation that changes the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// Which one it was, the first being 1.
+    pub number: usize,
+    /// The method of [`Kernel`].
+    pub name: &'static str,
+    /// What it was about: `veth1a2b in host-netns`.
+    pub object: String,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.object)
+    }
+}
+
+/// When a fault happens. All counts begin at 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// At the n-th operation.
+    Number(usize),
+    /// At the n-th operation of this name.
+    Named(&'static str, usize),
+}
+
+impl At {
+    fn is_reached(self, operation: &Operation, of_its_name: usize) -> bool {
+        match self {
+            Self::Number(number) => number == operation.number,
+            Self::Named(name, number) => name == operation.name && number == of_its_name,
+        }
+    }
+}
+
+type Action = Box<dyn FnMut(&Operation) + Send>;
+
+/// What happens.
+enum Fault {
+    Refuse(Errno),
+    Before(Action),
+    After(Action),
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refuse(errno) => write!(f, "Refuse({errno:?})"),
+            Self::Before(_) => f.write_str("Before(..)"),
+            Self::After(_) => f.write_str("After(..)"),
+        }
+    }
+}
+
+/// What was asked of a [`Faults`], including what it refused. Clones are of the same record, so that it can
+/// be read when the kernel has been given away.
+#[derive(Debug, Clone, Default)]
+pub struct Record(Arc<Mutex<Vec<Operation>>>);
+
+impl Record {
+    fn lock(&self) -> MutexGuard<'_, Vec<Operation>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The operations, in order.
+    pub fn operations(&self) -> Vec<Operation> {
+        self.lock().clone()
+    }
+
+    /// The operations as text, in order.
+    pub fn words(&self) -> Vec<String> {
+        self.lock().iter().map(ToString::to_string).collect()
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn add(&self, name: &'static str, object: String) -> (Operation, usize) {
+        let mut operations = self.lock();
+        let operation = Operation { number: operations.len() + 1, name, object };
+        operations.push(operation.clone());
+        let of_its_name = operations.iter().filter(|other| other.name == name).count();
+        (operation, of_its_name)
+    }
+}
+
+/// A kernel that has faults.
+#[derive(Debug)]
+pub struct Faults<K> {
+    kernel: K,
+    faults: Vec<(At, Fault)>,
+    record: Record,
+}
+
+impl<K: Kernel> Faults<K> {
+    /// A kernel that only keeps a record.
+    pub fn new(kernel: K) -> Self {
+        Self { kernel, faults: Vec::new(), record: Record::default() }
+    }
+
+    /// That operation is answered with this errno and not done.
+    #[must_use]
+    pub fn refuse(self, at: At, errno: Errno) -> Self {
+        self.with(at, Fault::Refuse(errno))
+    }
+
+    /// This is done before that operation.
+    #[must_use]
+    pub fn before(self, at: At, action: impl FnMut(&Operation) + Send + 'static) -> Self {
+        self.with(at, Fault::Before(Box::new(action)))
+    }
+
+    /// This is done when the kernel has answered that operation.
+    #[must_use]
+    pub fn after(self, at: At, action: impl FnMut(&Operation) + Send + 'static) -> Self {
+        self.with(at, Fault::After(Box::new(action)))
+    }
+
+    fn with(mut self, at: At, fault: Fault) -> Self {
+        self.faults.push((at, fault));
+        self
+    }
+
+    /// What is asked of this kernel, now and later.
+    pub fn record(&self) -> Record {
+        self.record.clone()
+    }
+
+    /// The kernel behind, past counting and faults.
+    pub fn kernel(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+
+    fn act<T>(
+        &mut self,
+        name: &'static str,
+        object: String,
+        act: impl FnOnce(&mut K) -> Result<T>,
+    ) -> Result<T> {
+        let (operation, of_its_name) = self.record.add(name, object);
+        let reached = |at: &At| at.is_reached(&operation, of_its_name);
+        let mut refusal = None;
+        for (_, fault) in self.faults.iter_mut().filter(|(at, _)| reached(at)) {
+            match fault {
+                Fault::Before(action) => action(&operation),
+                Fault::Refuse(errno) => refusal = Some(*errno),
+                Fault::After(_) => {}
+            }
+        }
+        if let Some(errno) = refusal {
+            return Err(KernelError::new(operation.to_string(), errno));
+        }
+        let done = act(&mut self.kernel);
+        for (_, fault) in self.faults.iter_mut().filter(|(at, _)| reached(at)) {
+            match fault {
+                Fault::After(action) => action(&operation),
+                Fault::Before(_) | Fault::Refuse(_) => {}
+            }
+        }
+        done
+    }
+}
+
+fn vlan_words(netns: Role, link: IfIndex, vlan: &VlanEntry) -> String {
+    format!("{}-{} of link {} in {netns}", vlan.first, vlan.last, link.0)
+}
+
+impl<K: Kernel> Kernel for Faults<K> {
+    fn netns(&self, netns: Role) -> Option<NetnsId> {
+        self.kernel.netns(netns)
+    }
+
+    fn link_by_name(&mut self, netns: Role, name: &IfName) -> Result<Option<Link>> {
+        self.kernel.link_by_name(netns, name)
+    }
+
+    fn link_by_index(&mut self, netns: Role, index: IfIndex) -> Result<Option<Link>> {
+        self.kernel.link_by_index(netns, index)
+    }
+
+    fn links(&mut self, netns: Role) -> Result<Vec<Link>> {
+        self.kernel.links(netns)
+    }
+
+    fn link_create(&mut self, netns: Role, spec: &LinkSpec) -> Result<Link> {
+        let object = format!("{} in {netns}", spec.name);
+        self.act("link_create", object, |kernel| kernel.link_create(netns, spec))
+    }
+
+    fn link_delete(&mut self, netns: Role, index: IfIndex) -> Result<()> {
+        let object = format!("{} in {netns}", index.0);
+        self.act("link_delete", object, |kernel| kernel.link_delete(netns, index))
+    }
+
+    fn link_set(&mut self, netns: Role, index: IfIndex, change: &LinkChange) -> Result<()> {
+        let object = format!("{} in {netns} {change}", index.0);
+        self.act("link_set", object, |kernel| kernel.link_set(netns, index, change))
+    }
+
+    fn link_wait_up(&mut self, netns: Role, index: IfIndex, timeout: Duration) -> Result<()> {
+        self.kernel.link_wait_up(netns, index, timeout)
+    }
+
+    fn addr_add(&mut self, netns: Role, index: IfIndex, address: &AddressSpec) -> Result<()> {
+        let object = format!("{} dev {} in {netns}", address.address, index.0);
+        self.act("addr_add", object, |kernel| kernel.addr_add(netns, index, address))
+    }
+
+    fn addr_delete(&mut self, netns: Role, index: IfIndex, address: &AddressSpec) -> Result<()> {
+        let object = format!("{} dev {} in {netns}", address.address, index.0);
+        self.act("addr_delete", object, |kernel| kernel.addr_delete(netns, index, address))
+    }
+
+    fn addrs(&mut self, netns: Role, index: IfIndex) -> Result<Vec<Address>> {
+        self.kernel.addrs(netns, index)
+    }
+
+    fn addrs_wait_settled(&mut self, netns: Role, index: IfIndex, timeout: Duration) -> Result<()> {
+        self.kernel.addrs_wait_settled(netns, index, timeout)
+    }
+
+    fn route_add(&mut self, netns: Role, route: &RouteSpec) -> Result<()> {
+        let object = format!("{route} in {netns}");
+        self.act("route_add", object, |kernel| kernel.route_add(netns, route))
+    }
+
+    fn route_delete(&mut self, netns: Role, route: &RouteSpec) -> Result<()> {
+        let object = format!("{route} in {netns}");
+        self.act("route_delete", object, |kernel| kernel.route_delete(netns, route))
+    }
+
+    fn routes(&mut self, netns: Role) -> Result<Vec<Route>> {
+        self.kernel.routes(netns)
+    }
+
+    fn route_to(&mut self, netns: Role, destination: IpAddr) -> Result<Route> {
+        self.kernel.route_to(netns, destination)
+    }
+
+    fn bridge_port_set(&mut self, netns: Role, port: IfIndex, change: PortChange) -> Result<()> {
+        let object = format!("{} in {netns} {change}", port.0);
+        self.act("bridge_port_set", object, |kernel| kernel.bridge_port_set(netns, port, change))
+    }
+
+    fn bridge_vlan_add(&mut self, netns: Role, link: IfIndex, vlan: &VlanEntry) -> Result<()> {
+        let object = vlan_words(netns, link, vlan);
+        self.act("bridge_vlan_add", object, |kernel| kernel.bridge_vlan_add(netns, link, vlan))
+    }
+
+    fn bridge_vlan_delete(&mut self, netns: Role, link: IfIndex, vlan: &VlanEntry) -> Result<()> {
+        let object = vlan_words(netns, link, vlan);
+        self.act("bridge_vlan_delete", object, |kernel| {
+            kernel.bridge_vlan_delete(netns, link, vlan)
+        })
+    }
+
+    fn bridge_vlans(&mut self, netns: Role, link: IfIndex) -> Result<Vec<VlanEntry>> {
+        self.kernel.bridge_vlans(netns, link)
+    }
+
+    fn sysctl_get(&mut self, netns: Role, key: &SysctlKey) -> Result<String> {
+        self.kernel.sysctl_get(netns, key)
+    }
+
+    fn sysctl_set(&mut self, netns: Role, key: &SysctlKey, value: &str) -> Result<()> {
+        let object = format!("{key}={value} in {netns}");
+        self.act("sysctl_set", object, |kernel| kernel.sysctl_set(netns, key, value))
+    }
+
+    fn masquerade_add(&mut self, masquerade: &Masquerade) -> Result<()> {
+        let object = masquerade.source.to_string();
+        self.act("masquerade_add", object, |kernel| kernel.masquerade_add(masquerade))
+    }
+
+    fn masquerade_delete(&mut self, masquerade: &Masquerade) -> Result<()> {
+        let object = masquerade.source.to_string();
+        self.act("masquerade_delete", object, |kernel| kernel.masquerade_delete(masquerade))
+    }
+
+    fn masquerades(&mut self) -> Result<Vec<Masquerade>> {
+        self.kernel.masquerades()
+    }
+
+    fn spoof_guard_add(&mut self, guard: &SpoofGuard) -> Result<()> {
+        let object = guard.port.to_string();
+        self.act("spoof_guard_add", object, |kernel| kernel.spoof_guard_add(guard))
+    }
+
+    fn spoof_guard_delete(&mut self, guard: &SpoofGuard) -> Result<()> {
+        let object = guard.port.to_string();
+        self.act("spoof_guard_delete", object, |kernel| kernel.spoof_guard_delete(guard))
+    }
+
+    fn spoof_guards(&mut self) -> Result<Vec<SpoofGuard>> {
+        self.kernel.spoof_guards()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sim::Sim;
+    use super::*;
+
+    fn up() -> LinkChange {
+        LinkChange::Up
+    }
+
+    #[test]
+    fn faults_come_where_they_are_asked_for() {
+        let acts = Record::default();
+        let (early, late) = (acts.clone(), acts.clone());
+        let mut kernel = Faults::new(Sim::new())
+            .refuse(At::Number(2), Errno::ENOBUFS)
+            .before(At::Named("link_set", 3), move |_| {
+                early.add("before", String::new());
+            })
+            .after(At::Named("link_set", 3), move |_| {
+                late.add("after", String::new());
+            });
+        let lo = IfIndex(1);
+        assert!(kernel.link_set(Role::Host, lo, &up()).is_ok());
+        let refused = kernel.link_set(Role::Host, lo, &LinkChange::Down).unwrap_err();
+        assert_eq!(refused.errno, Errno::ENOBUFS);
+        assert!(kernel.link_by_index(Role::Host, lo).unwrap().unwrap().up, "it was not done");
+        assert_eq!(acts.count(), 0);
+        kernel.link_set(Role::Container, lo, &up()).unwrap();
+        assert_eq!(acts.words(), ["before ", "after "]);
+        let expected = ["link_set 1 in host-netns up", "link_set 1 in host-netns down"];
+        assert_eq!(kernel.record().words()[..2], expected);
+        assert_eq!(kernel.record().operations()[2].number, 3);
+    }
+}

@@ -1,0 +1,152 @@
+//! NAT and filtering as intents, rendered into nf_tables tables of the host's own.
+//!
+//! Each table is made once, by the first call that needs it, with all its rules; attachments come
+//! and go as elements of its sets, so that neither their cost nor a packet's grows with the number
+//! of containers. The attachment's names are the element's comment: no file is needed to find what
+//! is whose, and `nft list ruleset` shows it.
+//!
+//! A table's name ends in the number of its layout. A version of this program that needs another
+//! layout makes a table of another name and goes on deleting from the ones it knows, so that
+//! containers that run during an upgrade keep what they have. Within one number nothing but the
+//! elements (and the sets and rules of further prefix lengths) may change.
+//!
+//! ```text
+//! table inet wasmcni_nat_v1 {
+//!     set source4 { type ipv4_addr; elements = { 10.88.0.5 comment "/16 mynet/0123abcd/eth0" } }
+//!     set local4_16 { type ipv4_addr . ipv4_addr; elements = { 10.88.0.5 . 10.88.0.0 } }
+//!     chain masquerade4 {
+//!         ip saddr . ip daddr & 255.255.0.0 @local4_16 return
+//!         masquerade
+//!     }
+//!     chain postrouting {
+//!         type nat hook postrouting priority srcnat; policy accept;
+//!         ip daddr 224.0.0.0/4 return
+//!         ip saddr @source4 goto masquerade4
+//!     }
+//! }
+//! table bridge wasmcni_guard_v1 {
+//!     set guarded {
+//!         type ifname
+//!         elements = { "veth1a2b3c4d" comment "02:00:00:00:00:05 mynet/0123abcd/eth0" }
+//!     }
+//!     set allowed { type ifname . ether_addr; elements = { "veth1a2b3c4d" . 02:00:00:00:00:05 } }
+//!     chain prerouting {
+//!         type filter hook prerouting priority dstnat; policy accept;
+//!         iifname @guarded iifname . ether saddr != @allowed drop
+//!     }
+//! }
+//! ```
+
+mod attribute;
+mod batch;
+mod entry;
+mod expression;
+mod label;
+mod masquerade;
+mod message;
+mod spoof_guard;
+mod table;
+mod uapi;
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use std::fmt;
+
+use self::batch::{Channel, Failure};
+use crate::kernel::{self, KernelError, Masquerade, Role, SpoofGuard};
+
+/// nf_tables of one network namespace.
+///
+/// Whoever closes a netlink socket to nf_tables waits until what was deleted shortly before, by
+/// anyone, is freed after its RCU grace period: 7 to 16 ms after a deletion. A process that forks a
+/// child to wait for a link's deletion leaves that to the child as well, by letting it inherit this
+/// value undropped.
+#[derive(Debug)]
+pub(super) struct Nftables {
+    channel: Channel,
+}
+
+impl AsRawFd for Nftables {
+    fn as_raw_fd(&self) -> RawFd {
+        self.channel.as_raw_fd()
+    }
+}
+
+impl Nftables {
+    /// Opens nf_tables of the calling thread's namespace, and later acts there whatever thread
+    /// calls.
+    ///
+    /// # Errors
+    /// `EPROTONOSUPPORT`: the kernel has no nfnetlink.
+    pub(super) fn open() -> kernel::Result<Self> {
+        let channel = Channel::open().map_err(|errno| {
+            KernelError::new(format!("opening nftables in {}", Role::Host), errno)
+        })?;
+        Ok(Self { channel })
+    }
+
+    /// Masquerades packets from `masquerade.source` that leave its network.
+    ///
+    /// An address has one entry: one for the same address is replaced, its prefix length and owner
+    /// with it.
+    ///
+    /// # Errors
+    /// `EBUSY`: others kept changing the ruleset meanwhile.
+    pub(super) fn masquerade_add(&mut self, masquerade: &Masquerade) -> kernel::Result<()> {
+        entry::add(&mut self.channel, masquerade)
+            .map_err(|f| failed("adding masquerade of", &masquerade.source, f))
+    }
+
+    /// Removes the address's entry if it is there and its owner is the one named. Not there:
+    /// success.
+    ///
+    /// # Errors
+    /// `EBUSY`: others kept changing the ruleset meanwhile.
+    pub(super) fn masquerade_delete(&mut self, masquerade: &Masquerade) -> kernel::Result<()> {
+        entry::delete(&mut self.channel, masquerade)
+            .map_err(|f| failed("deleting masquerade of", &masquerade.source, f))
+    }
+
+    /// Every masquerade entry of the namespace.
+    ///
+    /// # Errors
+    /// `EAGAIN`: others kept changing the ruleset meanwhile.
+    pub(super) fn masquerades(&mut self) -> kernel::Result<Vec<Masquerade>> {
+        masquerade::list(&mut self.channel).map_err(|f| failed("listing masquerades", &"", f))
+    }
+
+    /// Drops frames that enter bridge port `guard.port` from another source MAC than `guard.mac`.
+    ///
+    /// A port has one guard: one for the same port is replaced, its MAC and owner with it.
+    ///
+    /// # Errors
+    /// `EBUSY`: others kept changing the ruleset meanwhile.
+    pub(super) fn spoof_guard_add(&mut self, guard: &SpoofGuard) -> kernel::Result<()> {
+        entry::add(&mut self.channel, guard)
+            .map_err(|f| failed("adding spoof guard of", &guard.port, f))
+    }
+
+    /// Removes the port's guard if it is there and its owner is the one named. Not there: success.
+    ///
+    /// # Errors
+    /// `EBUSY`: others kept changing the ruleset meanwhile.
+    pub(super) fn spoof_guard_delete(&mut self, guard: &SpoofGuard) -> kernel::Result<()> {
+        entry::delete(&mut self.channel, guard)
+            .map_err(|f| failed("deleting spoof guard of", &guard.port, f))
+    }
+
+    /// Every guard of the namespace.
+    ///
+    /// # Errors
+    /// `EAGAIN`: others kept changing the ruleset meanwhile.
+    pub(super) fn spoof_guards(&mut self) -> kernel::Result<Vec<SpoofGuard>> {
+        spoof_guard::list(&mut self.channel).map_err(|f| failed("listing spoof guards", &"", f))
+    }
+}
+
+fn failed(act: &str, object: &dyn fmt::Display, failure: Failure) -> KernelError {
+    let object = object.to_string();
+    let quoted = if object.is_empty() { object } else { format!(" \"{object}\"") };
+    let Failure { errno, hint, message: _ } = failure;
+    KernelError { act: format!("{act}{quoted} in {}", Role::Host), errno, hint }
+}

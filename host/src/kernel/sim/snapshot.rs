@@ -1,0 +1,226 @@
+//! The state of a simulated node as a value to compare and to print.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::super::{Masquerade, SpoofGuard};
+use super::state::{Dad, Device, DeviceId, Ipv6, Kind, NetnsKey, Node};
+
+/// Everything that can be seen on a node, in one order; nothing that only counts, such as the index that
+/// the next link will get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct State {
+    /// Network namespaces by name.
+    pub netns: BTreeMap<String, NetnsState>,
+    /// Masquerade entries of the host netns, by address.
+    pub masquerades: BTreeMap<String, Masquerade>,
+    /// Spoof guards of the host netns, by port.
+    pub spoof_guards: BTreeMap<String, SpoofGuard>,
+}
+
+/// A network namespace in a [`State`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NetnsState {
+    /// Links by name.
+    pub links: BTreeMap<String, LinkState>,
+    /// Routes as `ip route` writes them, by table, destination and metric.
+    pub routes: Vec<String>,
+    /// Sysctls that are not what a new namespace has, by key; those of links included.
+    pub sysctls: BTreeMap<String, String>,
+}
+
+/// A link in a [`State`]. Other links are named `NETNS/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LinkState {
+    /// Number in its namespace.
+    pub index: u32,
+    /// `veth`, `bridge`, …, with what the kind holds.
+    pub kind: String,
+    /// Address of the link layer.
+    pub mac: String,
+    /// Octets.
+    pub mtu: u32,
+    /// Administratively up.
+    pub up: bool,
+    /// RFC 2863 `up` or `unknown`.
+    pub oper_up: bool,
+    /// `ip link … promisc`.
+    pub promisc: bool,
+    /// `ip link … allmulticast`.
+    pub all_multicast: bool,
+    /// `ip link … txqueuelen`.
+    pub tx_queue: u32,
+    /// The bridge or VRF that it is enslaved to.
+    pub master: Option<String>,
+    /// A veth's other end, or the lower device.
+    pub parent: Option<String>,
+    /// `ip link … alias`.
+    pub alias: Option<String>,
+    /// `hairpin` and `isolated` of a bridge port.
+    pub port: Option<String>,
+    /// `5 pvid untagged` and the like, of a bridge or a bridge port.
+    pub vlans: Vec<String>,
+    /// `10.1.0.2/24` and the like, sorted, with what is special about them.
+    pub addresses: Vec<String>,
+    /// Whether there is IPv6 on the link, and whether it has begun.
+    pub ipv6: &'static str,
+}
+
+impl State {
+    /// How `self` became `other`: a line for each thing that is gone (`-`), new (`+`) or both. Empty:
+    /// they are equal.
+    pub fn difference(&self, other: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let [before, after] = [self, other].map(serde_json::to_value);
+        match (before, after) {
+            (Ok(before), Ok(after)) => compare("", Some(&before), Some(&after), &mut lines),
+            (Err(error), _) | (_, Err(error)) => lines.push(error.to_string()),
+        }
+        lines
+    }
+}
+
+fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, lines: &mut Vec<String>) {
+    match (before, after) {
+        (Some(before), Some(after)) if before == after => {}
+        (Some(Value::Object(before)), Some(Value::Object(after))) => {
+            let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
+            keys.sort();
+            keys.dedup();
+            for key in keys {
+                compare(&format!("{path}/{key}"), before.get(key), after.get(key), lines);
+            }
+        }
+        (Some(Value::Array(before)), Some(Value::Array(after))) => {
+            let only = |these: &[Value], those: &[Value]| -> Vec<Value> {
+                these.iter().filter(|value| !those.contains(value)).cloned().collect()
+            };
+            lines.extend(only(before, after).iter().map(|value| format!("- {path}: {value}")));
+            lines.extend(only(after, before).iter().map(|value| format!("+ {path}: {value}")));
+        }
+        (before, after) => {
+            lines.extend(before.map(|value| format!("- {path}: {value}")));
+            lines.extend(after.map(|value| format!("+ {path}: {value}")));
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn snapshot(&self) -> State {
+        let netns = self.netns.iter().map(|(key, netns)| (netns.name.clone(), self.view(*key)));
+        let masquerades = self.masquerades.iter();
+        let spoof_guards = self.spoof_guards.iter();
+        State {
+            netns: netns.collect(),
+            masquerades: masquerades
+                .map(|entry| (entry.source.addr().to_string(), entry.clone()))
+                .collect(),
+            spoof_guards: spoof_guards
+                .map(|entry| (entry.port.to_string(), entry.clone()))
+                .collect(),
+        }
+    }
+
+    fn view(&self, key: NetnsKey) -> NetnsState {
+        let mut state =
+            NetnsState { links: BTreeMap::new(), routes: Vec::new(), sysctls: BTreeMap::new() };
+        for (id, device) in self.devices.iter().filter(|(_, device)| device.netns == key) {
+            state.links.insert(device.name.to_string(), self.link_state(*id, device));
+            state.sysctls.extend(device.sysctls.iter().filter_map(|(key, value)| {
+                let (group, item) = key.rsplit_once('/')?;
+                Some((format!("net/{group}/{}/{item}", device.name), value.clone()))
+            }));
+        }
+        if let Ok(netns) = self.ns(key) {
+            state.routes = netns.routes.iter().map(|route| self.route_words(route)).collect();
+            state.routes.sort();
+            state.sysctls.extend(netns.sysctls.clone());
+        }
+        state
+    }
+
+    fn link_words(&self, id: DeviceId) -> String {
+        let Ok(device) = self.dev(id) else { return String::new() };
+        let netns = self.ns(device.netns).map(|netns| netns.name.as_str()).unwrap_or_default();
+        format!("{netns}/{}", device.name)
+    }
+
+    fn link_state(&self, id: DeviceId, device: &Device) -> LinkState {
+        let mut addresses: Vec<String> = device.addresses.iter().map(address_words).collect();
+        addresses.sort();
+        let vlan = |(id, flags): (&u16, &super::state::VlanFlags)| {
+            let pvid = if flags.pvid { " pvid" } else { "" };
+            let untagged = if flags.untagged { " untagged" } else { "" };
+            format!("{id}{pvid}{untagged}")
+        };
+        LinkState {
+            index: device.index.0,
+            kind: kind_words(&device.kind),
+            mac: device.mac.to_string(),
+            mtu: device.mtu,
+            up: device.up,
+            oper_up: device.oper_up,
+            promisc: device.promisc,
+            all_multicast: device.all_multicast,
+            tx_queue: device.tx_queue,
+            master: device.master.map(|master| self.link_words(master)),
+            parent: device.kind.iflink().filter(|of| *of != id).map(|of| self.link_words(of)),
+            alias: device.alias.clone(),
+            port: device
+                .port
+                .map(|port| format!("hairpin {} isolated {}", port.hairpin, port.isolated)),
+            vlans: device.vlans.iter().map(vlan).collect(),
+            addresses,
+            ipv6: match device.ipv6 {
+                Ipv6::Absent => "absent",
+                Ipv6::Waiting => "waiting",
+                Ipv6::Ready => "ready",
+            },
+        }
+    }
+
+    fn route_words(&self, route: &super::state::RouteEntry) -> String {
+        let mut words = format!("table {} {}", route.table, route.destination);
+        words += &route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+        let name = self.dev(route.device).map(|device| device.name.to_string());
+        words += &format!(" dev {}", name.unwrap_or_default());
+        words += if route.by_kernel { " proto kernel" } else { "" };
+        words += &format!(" scope {}", route.scope);
+        words += &route.source.map(|source| format!(" src {source}")).unwrap_or_default();
+        words += &format!(" metric {}", route.priority);
+        words += &route.mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default();
+        words += &route.advmss.map(|advmss| format!(" advmss {advmss}")).unwrap_or_default();
+        words
+    }
+}
+
+fn address_words(entry: &super::state::AddressEntry) -> String {
+    let state = match entry.dad {
+        Dad::Done => "",
+        Dad::Waiting | Dad::Until(_) => " tentative",
+        Dad::Failed => " dadfailed",
+    };
+    let nodad = if entry.nodad { " nodad" } else { "" };
+    let secondary = if entry.secondary { " secondary" } else { "" };
+    let address: IpNet = entry.address;
+    format!("{address} scope {}{secondary}{nodad}{state}", entry.scope)
+}
+
+fn kind_words(kind: &Kind) -> String {
+    let word = kind.word();
+    match kind {
+        Kind::Bridge { vlan_filtering: true, .. } => format!("{word} vlan_filtering 1"),
+        Kind::Ipvlan { mode, .. } => format!("{word} mode {mode:?}"),
+        Kind::Macvlan { mode, broadcast_queue: None, .. } => format!("{word} mode {mode:?}"),
+        Kind::Macvlan { mode, broadcast_queue: Some(length), .. } => {
+            format!("{word} mode {mode:?} bcqueuelen {length}")
+        }
+        Kind::Vlan { id, .. } => format!("{word} id {id}"),
+        Kind::Vrf { table } => format!("{word} table {table}"),
+        Kind::Loopback => "loopback".to_owned(),
+        Kind::Bridge { .. } | Kind::Veth { .. } | Kind::Dummy => word.to_owned(),
+    }
+}

@@ -1,0 +1,30 @@
+//! CNI plugins as sandboxed WebAssembly components.
+//!
+//! The module tree is the trust boundary. An arrow means "may import":
+//!
+//! ```text
+//! main ─▶ call ─▶ cni          the exec protocol, pure
+//!              ─▶ component    what runs: the engine, compiled code, limits
+//!              ─▶ hostcalls ─▶ gate ─▶ policy    who may do what
+//!                                   ─▶ journal   what was done, and how to take it back
+//!                                   ─▶ kernel    links, addresses, routes: linux | sim
+//!                                   ─▶ ipam      addresses that attachments hold
+//! ```
+//!
+//! Host calls hold a [`gate::Gate`], never a kernel. `names` and `directories` are for all.
+
+mod bindings;
+pub mod call;
+pub mod cli;
+pub mod cni;
+pub mod component;
+pub mod config;
+pub mod directories;
+pub mod gate;
+pub mod hostcalls;
+pub mod ipam;
+pub mod journal;
+pub mod kernel;
+pub mod names;
+pub mod node;
+pub mod policy;

@@ -1,0 +1,74 @@
+//! The `wasmcni` program. Everything ambient enters here: the name it was called by, the
+//! environment, stdin, stdout, and the node.
+#![allow(clippy::disallowed_methods, reason = "the one place where the outside comes in")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use wasmcni::call::{self, Reply, World};
+use wasmcni::cni::{MAX_STDIN, Plugin, Request, SpecVersion, Verb};
+use wasmcni::component::{BUNDLED, Bundled, find};
+use wasmcni::directories::Directories;
+use wasmcni::node::LinuxNode;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let called = words.next().unwrap_or_default();
+    let name = Path::new(&called).file_name().and_then(|name| name.to_str()).unwrap_or("");
+    let Some(plugin) = find(name) else {
+        return wasmcni::cli::run(words);
+    };
+    let reply = serve(plugin);
+    // A runtime that closed its end is gone; there is nobody left to tell.
+    let _ = std::io::stderr().write_all(reply.stderr.as_bytes());
+    let _ = std::io::stdout().write_all(reply.stdout.as_bytes());
+    ExitCode::from(reply.status)
+}
+
+/// Serves the call that the environment describes.
+fn serve(plugin: &Bundled) -> Reply {
+    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let text: BTreeMap<&str, &str> =
+        environment.iter().filter_map(|(k, v)| Some((k.to_str()?, v.to_str()?))).collect();
+    let env = |key: &str| text.get(key).map(|value| (*value).to_owned());
+    let about = Plugin {
+        name: plugin.name,
+        version: env!("CARGO_PKG_VERSION"),
+        supported: &SpecVersion::ALL,
+    };
+    let request = match Verb::from_env(&env) {
+        // Called by a person: stdin may be a terminal.
+        Ok(None) => Request::parse(&env, &[], &about),
+        _ => stdin().and_then(|stdin| Request::parse(&env, &stdin, &about)),
+    };
+    let request = match request {
+        Ok(request) => request,
+        Err(error) => return Reply::failure(&error, None),
+    };
+    let root = text.get("WASMCNI_ROOT").copied().unwrap_or("/");
+    let world = World {
+        node: Box::new(LinuxNode { deferring_deletes: true }),
+        directories: Directories::below(Path::new(root)),
+        plugins: BUNDLED.to_vec(),
+        log: Rc::new(|line| eprintln!("wasmcni: {line}")),
+        environment: environment.clone(),
+    };
+    call::run(&world, plugin, request)
+}
+
+/// All of stdin, up to what a configuration may be long.
+fn stdin() -> Result<Vec<u8>, wasmcni::cni::CniError> {
+    use wasmcni::cni::{CniError, Code};
+    let mut bytes = Vec::new();
+    let limit = MAX_STDIN as u64 + 1;
+    std::io::stdin()
+        .lock()
+        .take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|e| CniError::new(Code::IoFailure, format!("reading stdin: {e}")))?;
+    Ok(bytes)
+}

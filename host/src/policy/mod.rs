@@ -1,0 +1,15 @@
+//! Who may do what: grants, read strictly from files, and refusals that say why.
+
+mod denied;
+mod grant;
+mod limits;
+mod op;
+mod parse;
+mod pattern;
+
+pub use denied::{Denied, Nearest};
+pub use grant::{ComponentPin, Grant, Grants};
+pub use limits::Limits;
+pub use op::{IMPORTS, OPS, Op, OpKind, Value};
+pub use parse::{PolicyError, parse};
+pub use pattern::Facts;

@@ -1,0 +1,92 @@
+//! What values a grant allows: patterns, compiled when the policy is read.
+//!
+//! A pattern is the policy's own text. What a guest or a network configuration says is only ever
+//! compared, never read as a pattern.
+
+mod net;
+mod number;
+mod text;
+
+use std::fmt;
+
+use ipnet::IpNet;
+
+use super::op::Value;
+
+pub(super) use net::NetPattern;
+pub(super) use number::NumberPattern;
+pub(super) use text::TextPattern;
+
+/// What the variables of patterns stand for in one call.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// `@ifname`: `CNI_IFNAME`, the name of a link in the container netns.
+    pub ifname: &'a str,
+    /// `@config.a.b`: the text at `a.b` of the network configuration, if that is a text.
+    pub config: &'a dyn Fn(&str) -> Option<String>,
+    /// `@own`: whether this attachment made the link of this name *in the netns of the op*. The
+    /// same name in the other netns is another's link.
+    pub own: &'a dyn Fn(&str) -> bool,
+    /// `@ipam`: the networks of the IPAM result, and its gateways as /32 and /128.
+    pub ipam: &'a [IpNet],
+    /// `networks`: the name of the network.
+    pub network: &'a str,
+}
+
+impl fmt::Debug for Facts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Facts")
+            .field("ifname", &self.ifname)
+            .field("ipam", &self.ipam)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a pattern is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}; write {instead}")]
+pub(super) struct BadPattern {
+    /// What is wrong with it.
+    pub(super) problem: String,
+    /// What to write instead.
+    pub(super) instead: String,
+}
+
+impl BadPattern {
+    fn new(problem: impl Into<String>, instead: impl Into<String>) -> Self {
+        Self { problem: problem.into(), instead: instead.into() }
+    }
+}
+
+/// The values that a grant allows for one key: one pattern or several, of which one has to match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pattern {
+    Text(Vec<TextPattern>),
+    Net(Vec<NetPattern>),
+    Number(Vec<NumberPattern>),
+}
+
+impl Pattern {
+    pub(super) fn matches(&self, value: &Value, facts: &Facts<'_>) -> bool {
+        match (self, value) {
+            (Self::Text(any), Value::Text(text)) => any.iter().any(|p| p.matches(text, facts)),
+            (Self::Net(any), Value::Net(net)) => any.iter().any(|p| p.matches(net, facts)),
+            (Self::Number(any), Value::Number(n)) => any.iter().any(|p| p.matches(*n, *n)),
+            (Self::Number(any), Value::Range(first, last)) => {
+                any.iter().any(|p| p.matches(*first, *last))
+            }
+            (Self::Text(_) | Self::Net(_) | Self::Number(_), _) => false,
+        }
+    }
+
+    /// What the variables in it stand for, for a refusal to tell; `None`: there are none.
+    pub(super) fn resolved(&self, facts: &Facts<'_>) -> Option<String> {
+        let all: Vec<String> = match self {
+            Self::Text(any) => any.iter().filter_map(|p| p.resolved(facts)).collect(),
+            Self::Net(any) => any.iter().filter_map(|p| p.resolved(facts)).collect(),
+            Self::Number(_) => Vec::new(),
+        };
+        if all.is_empty() { None } else { Some(all.join(", ")) }
+    }
+}

@@ -1,0 +1,97 @@
+//! What build scripts need: plugin crates become components, components become native code.
+//!
+//! Two steps, both at build time, so that an exec pays only for mapping and instantiating:
+//! `cargo build --target wasm32-unknown-unknown` and `wit-component` make the component, Cranelift
+//! compiles it for a baseline CPU of the target's architecture, not for the build machine's.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[path = "../../../host/src/component/engine_config.rs"]
+mod engine_config;
+
+/// Why a plugin could not be built: the compiler's messages are on stderr.
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// A plugin that was built.
+#[derive(Debug)]
+pub struct Plugin {
+    /// Name of its package.
+    pub name: String,
+    /// The component, as a file would hold it.
+    pub component: Vec<u8>,
+    /// Native code for the engine of `engine_config`.
+    pub compiled: Vec<u8>,
+}
+
+/// Builds the workspace's packages (all of them cdylibs) to components, and compiles those for
+/// `target`, a Rust target triple.
+///
+/// # Errors
+/// When cargo, the component encoder or Cranelift fails; the text says which package.
+pub fn build(
+    workspace: &Path,
+    packages: &[&str],
+    scratch: &Path,
+    target: &str,
+) -> Result<Vec<Plugin>> {
+    let modules = build_modules(workspace, packages, scratch)?;
+    let engine = compiler(target)?;
+    let mut plugins = Vec::new();
+    for (name, path) in packages.iter().zip(modules) {
+        let plugin = (|| -> Result<Plugin> {
+            let component = componentize(&std::fs::read(&path)?)?;
+            let compiled = engine.precompile_component(&component)?;
+            Ok(Plugin { name: (*name).to_owned(), component, compiled })
+        })();
+        plugins.push(plugin.map_err(|e| format!("building plugin {name:?}: {e:?}"))?);
+    }
+    Ok(plugins)
+}
+
+/// Runs cargo for the wasm target; returns each package's core module.
+fn build_modules(workspace: &Path, packages: &[&str], scratch: &Path) -> Result<Vec<PathBuf>> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(workspace)
+        .args(["build", "--profile", "guest", "--target", TARGET, "--target-dir"])
+        .arg(scratch)
+        // The outer build's flags and wrappers (clippy's among them) are for the host.
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_BUILD_TARGET");
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    let status = command.status().map_err(|e| format!("running cargo for {TARGET}: {e}"))?;
+    if !status.success() {
+        return Err(format!(
+            "building the plugins for {TARGET} failed ({status}); if the target is missing, run \
+             `rustup target add {TARGET}`"
+        )
+        .into());
+    }
+    let out = scratch.join(TARGET).join("guest");
+    Ok(packages.iter().map(|p| out.join(format!("{}.wasm", p.replace('-', "_")))).collect())
+}
+
+/// Wraps a core module that wit-bindgen made into a component.
+fn componentize(module: &[u8]) -> Result<Vec<u8>> {
+    let component = wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(|encoder| encoder.encode())?;
+    Ok(component)
+}
+
+/// An engine that compiles for `target`; with a target given, Cranelift assumes nothing of the
+/// build machine's CPU.
+fn compiler(target: &str) -> Result<wasmtime::Engine> {
+    let mut config = engine_config::engine_config();
+    config.target(target)?.cranelift_opt_level(wasmtime::OptLevel::Speed);
+    Ok(wasmtime::Engine::new(&config)?)
+}

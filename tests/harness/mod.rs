@@ -1,0 +1,5 @@
+//! What tests of all kinds stand on.
+
+pub(crate) mod netns;
+pub(crate) mod programs;
+pub(crate) mod sandbox;

@@ -1,0 +1,29 @@
+//! Programs that tests call as witnesses. The product calls none.
+
+use std::env;
+
+use super::sandbox::notice;
+
+/// Program, the Debian package that brings it, what is checked with it.
+const PROGRAMS: &[(&str, &str, &str)] = &[
+    ("ip", "iproute2", "what the kernel holds, as another program sees it"),
+    ("bridge", "iproute2", "bridge ports and their VLANs, as another program sees them"),
+    ("nft", "nftables", "NAT and filter rules, as another program sees them"),
+    ("nsenter", "util-linux", "what is in a container netns, as another program sees it"),
+    ("ping", "iputils-ping", "whether packets arrive"),
+];
+
+/// Is this program here? If not, a test must end: what it would have checked is told, loudly, and where
+/// nobody reads it (`CI` is set) the test fails.
+pub(crate) fn require(program: &str) -> bool {
+    let (_, package, checks) =
+        PROGRAMS.iter().find(|(name, _, _)| *name == program).expect("the table has it");
+    let path = env::var_os("PATH").unwrap_or_default();
+    if env::split_paths(&path).any(|directory| directory.join(program).is_file()) {
+        return true;
+    }
+    let missing = format!("{checks}: needs `{program}` (apt install {package})");
+    assert!(env::var_os("CI").is_none(), "{missing}");
+    notice(&missing);
+    false
+}

@@ -1,0 +1,66 @@
+//! What every kernel must do: the same cases on `sim` and on Linux, with the same outcome.
+//!
+//! A case is a function of a [`World`](world::World). It asserts what the documentation of the trait
+//! promises; what it does not assert is compared nevertheless: each answer, and at each
+//! [`look`](world::World::look) and at the end everything that can be seen in both namespaces, on Linux
+//! also with the eyes of `ip` and `bridge`. A difference is a bug of the model.
+
+mod addresses;
+mod bridges;
+mod intents;
+mod ipv6;
+mod links;
+mod missing;
+mod observe;
+mod routes;
+mod run;
+mod stacked;
+mod sysctls;
+mod vlans;
+mod vrfs;
+mod witness;
+mod words;
+mod world;
+
+use run::Group;
+
+/// Every group of cases.
+const GROUPS: &[Group] = &[
+    links::CASES,
+    bridges::CASES,
+    vlans::CASES,
+    stacked::CASES,
+    vrfs::CASES,
+    addresses::CASES,
+    ipv6::CASES,
+    routes::CASES,
+    sysctls::CASES,
+    intents::CASES,
+    missing::CASES,
+];
+
+/// The model alone keeps the promises: no sandbox, no time.
+#[test]
+fn sim_passes_every_case() {
+    let cases = GROUPS.iter().copied().flatten();
+    let failed: Vec<&str> = cases.filter(|case| run::try_sim(case).is_none()).map(|c| c.name).collect();
+    assert!(failed.is_empty(), "failed: {failed:#?}");
+}
+
+macro_rules! on_both {
+    ($($group:ident),*) => {$(
+        #[test]
+        fn $group() {
+            crate::harness::sandbox::run(|| run::on_both(super::$group::CASES));
+        }
+    )*};
+}
+
+/// The model and Linux agree.
+mod on_both {
+    use super::run;
+
+    on_both!(
+        links, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls, intents, missing
+    );
+}

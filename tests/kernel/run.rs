@@ -1,0 +1,183 @@
+//! Runs cases: on the model, then on Linux against what the model did.
+
+use std::cell::OnceCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use nix::sched::{CloneFlags, unshare};
+use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
+use wasmcni::kernel::sim::Sim;
+use wasmcni::kernel::{Errno, Kernel, KindSpec, LinkSpec, MacvlanMode, Parent, Role};
+
+use super::words::{self, ifname};
+use super::world::{Entry, World};
+use super::{observe, witness};
+use crate::harness::netns::Netns;
+use crate::harness::sandbox::notice;
+
+/// Something that not every kernel has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Feature {
+    Dummy,
+    Ipvlan,
+    Macvlan,
+    Vlan,
+    Vrf,
+    VlanFiltering,
+}
+
+const FEATURES: &[Feature] = &[
+    Feature::Dummy,
+    Feature::Ipvlan,
+    Feature::Macvlan,
+    Feature::Vlan,
+    Feature::Vrf,
+    Feature::VlanFiltering,
+];
+
+/// A case.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) needs: &'static [Feature],
+    /// Has the call a container netns?
+    pub(crate) container: bool,
+    pub(crate) run: fn(&mut World<'_>),
+}
+
+/// Cases that belong together.
+pub(crate) type Group = &'static [Case];
+
+/// `cases![a, b: Vlan]`: functions of this module, each with the features that it needs.
+macro_rules! cases {
+    ($($run:ident $(: $($feature:ident)+)?),* $(,)?) => {
+        pub(crate) const CASES: $crate::kernel::run::Group = &[$(
+            $crate::kernel::run::Case {
+                name: concat!(module_path!(), "::", stringify!($run)),
+                needs: &[$($($crate::kernel::run::Feature::$feature),+)?],
+                container: true,
+                run: $run,
+            }
+        ),*];
+    };
+}
+pub(crate) use cases;
+
+/// What the model does; `None`: the case failed.
+pub(crate) fn try_sim(case: &Case) -> Option<Vec<Entry>> {
+    let mut kernel = if case.container { Sim::new() } else { Sim::without_container() };
+    let mut world = World::of_sim(&mut kernel);
+    let run = catch_unwind(AssertUnwindSafe(|| {
+        (case.run)(&mut world);
+        world.look();
+    }));
+    if run.is_err() {
+        eprintln!("{} failed on sim", case.name);
+    }
+    run.ok().map(|()| world.entries())
+}
+
+/// Every case on both kernels. Only in a sandbox.
+pub(crate) fn on_both(group: Group) {
+    let missing = missing_features();
+    let seen_by_others = witness::is_here();
+    let mut failed = Vec::new();
+    for case in group {
+        if let Some(feature) = case.needs.iter().find(|feature| missing.contains(feature)) {
+            notice(&format!("{}: this kernel has no {feature:?}", case.name));
+            continue;
+        }
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            let mut expected = try_sim(case).expect("the case passes on sim");
+            if missing.contains(&Feature::VlanFiltering) {
+                forget_vlans(&mut expected);
+            }
+            on_linux(case, expected, seen_by_others);
+        }));
+        if done.is_err() {
+            failed.push(case.name);
+        }
+    }
+    assert!(failed.is_empty(), "failed: {failed:#?}");
+}
+
+/// Without VLAN filtering a kernel knows no VLANs of ports.
+fn forget_vlans(expected: &mut [Entry]) {
+    for entry in expected {
+        if let Entry::Look(seen) = entry {
+            for aspects in seen.0.values_mut() {
+                aspects.retain(|aspect, _| !aspect.starts_with("vlan ") || aspect == "vlan filtering");
+            }
+        }
+    }
+}
+
+/// In a thread with a host netns of its own, and a container netns of its own.
+fn on_linux(case: &Case, expected: Vec<Entry>, seen_by_others: bool) {
+    in_new_netns(case.container, |kernel, container| {
+        let observe = || -> observe::Seen { witness::observe(container) };
+        let eyes = seen_by_others.then_some(&observe as &dyn Fn() -> observe::Seen);
+        let mut world = World::of_linux(kernel, expected, eyes);
+        (case.run)(&mut world);
+        world.look();
+    })
+    .unwrap_or_else(|_| panic!("{} failed on Linux", case.name));
+}
+
+fn in_new_netns<T: Send>(
+    with_container: bool,
+    inside: impl FnOnce(&mut LinuxKernel, Option<&Netns>) -> T + Send,
+) -> thread::Result<T> {
+    thread::scope(|scope| {
+        let act = || {
+            unshare(CloneFlags::CLONE_NEWNET).expect("a sandbox may make namespaces");
+            let container = with_container.then(|| Netns::new("container"));
+            let opened = container.as_ref().map(|netns| ContainerNetns::open(netns.path()));
+            let opened = opened.transpose().expect("it is there");
+            let mut kernel = LinuxKernel::new(opened).expect("netlink sockets open");
+            inside(&mut kernel, container.as_ref())
+        };
+        scope.spawn(act).join()
+    })
+}
+
+/// What the running kernel lacks, asked once for all cases of a process.
+fn missing_features() -> Vec<Feature> {
+    thread_local!(static MISSING: OnceCell<Vec<Feature>> = const { OnceCell::new() });
+    MISSING.with(|missing| missing.get_or_init(probe).clone())
+}
+
+fn probe() -> Vec<Feature> {
+    let probed = in_new_netns(true, |kernel, _| {
+        let veth = kernel.link_create(Role::Host, &words::veth("v0", "v1", Role::Container));
+        let parent = Parent { netns: Role::Host, index: veth.expect("veth is there").index };
+        let lacks = |feature: &Feature| {
+            let answer = kernel.link_create(Role::Host, &example(*feature, parent));
+            if let Ok(link) = &answer {
+                kernel.link_delete(Role::Host, link.index).expect("what was made can be deleted");
+            }
+            answer.is_err_and(|error| error.errno == Errno::EOPNOTSUPP)
+        };
+        FEATURES.iter().copied().filter({
+            let mut lacks = lacks;
+            move |feature| lacks(feature)
+        }).collect()
+    });
+    probed.expect("probing does not fail")
+}
+
+fn example(feature: Feature, parent: Parent) -> LinkSpec {
+    let kind = match feature {
+        Feature::Dummy => KindSpec::Dummy,
+        Feature::Ipvlan => {
+            KindSpec::Ipvlan { parent, mode: wasmcni::kernel::IpvlanMode::L2 }
+        }
+        Feature::Macvlan => {
+            KindSpec::Macvlan { parent, mode: MacvlanMode::Bridge, broadcast_queue: None }
+        }
+        Feature::Vlan => KindSpec::Vlan { parent, id: 5 },
+        Feature::Vrf => KindSpec::Vrf { table: 10 },
+        Feature::VlanFiltering => KindSpec::Bridge { vlan_filtering: true },
+    };
+    LinkSpec { name: ifname("probe"), mtu: None, mac: None, kind }
+}
