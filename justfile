@@ -41,7 +41,8 @@ install dir="/opt/cni/bin": static
 
 # Compares with the reference plugins in DIR, pair by pair, in one run.
 bench reference="/usr/lib/cni" *args="": static
-    cargo run --locked --release -p suite --bin bench -- --wasmcni target/{{target}}/release/wasmcni --reference {{reference}} {{args}}
+    cargo build --locked -p suite --bins
+    target/debug/bench --wasmcni target/{{target}}/release/wasmcni --reference {{reference}} {{args}}
 
 # The kernel's conformance suite under a kernel that has everything (VLAN filtering, vrf, ipvlan, dummy).
 test-full-kernel *args="":

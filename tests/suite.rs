@@ -10,3 +10,6 @@
 
 mod harness;
 mod kernel;
+mod plugins;
+mod protocol;
+mod reference;

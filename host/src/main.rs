@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use wasmcni::call::{self, Reply, World};
+use wasmcni::cli::Called;
 use wasmcni::cni::{MAX_STDIN, Plugin, Request, SpecVersion, Verb};
 use wasmcni::component::{BUNDLED, Bundled, find};
 use wasmcni::directories::Directories;
@@ -20,7 +21,10 @@ fn main() -> ExitCode {
     let called = words.next().unwrap_or_default();
     let name = Path::new(&called).file_name().and_then(|name| name.to_str()).unwrap_or("");
     let Some(plugin) = find(name) else {
-        return wasmcni::cli::run(words);
+        let root = std::env::var_os("WASMCNI_ROOT").unwrap_or_else(|| "/".into());
+        let by_runtime = std::env::var_os("CNI_COMMAND").is_some();
+        let called = Called { name: name.to_owned(), by_runtime, root: root.into() };
+        return wasmcni::cli::run(&called, words);
     };
     let reply = serve(plugin);
     // A runtime that closed its end is gone; there is nobody left to tell.

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::thread;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::Value;
 
 /// A network namespace with a name, gone when this is dropped. Its `lo` is down, as that of a container.
@@ -45,6 +45,23 @@ impl Netns {
         command
     }
 
+    /// Runs something in a thread that has entered the namespace, and ends with it.
+    pub(crate) fn inside<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let entered = scope.spawn(|| {
+                let netns = File::open(&self.path).expect("it is mounted there");
+                setns(netns, CloneFlags::CLONE_NEWNET).expect("a sandbox may enter namespaces");
+                act()
+            });
+            entered.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Whether this address answers from here: one echo, and a second one if the first gets lost.
+    pub(crate) fn reaches(&self, address: &str) -> bool {
+        ping(self.command("ping"), address)
+    }
+
     /// Runs a command in the namespace, which must succeed. Its standard output.
     pub(crate) fn exec(&self, program: &str, arguments: &[&str]) -> String {
         succeed(self.command(program).args(arguments))
@@ -72,6 +89,65 @@ pub(crate) fn ip(arguments: &[&str]) -> String {
 /// `ip -json ARGUMENT…` in the calling thread's namespace.
 pub(crate) fn ip_json(arguments: &[&str]) -> Value {
     json(&ip(&[&["-json"], arguments].concat()))
+}
+
+/// Whether this address answers in the calling thread's namespace.
+pub(crate) fn reaches(address: &str) -> bool {
+    ping(Command::new("ping"), address)
+}
+
+fn ping(mut command: Command, address: &str) -> bool {
+    let output = command.args(["-n", "-q", "-c", "2", "-i", "0.2", "-W", "0.5", address]).output();
+    let output = output.unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    // 2: ping itself failed, such as with no route, which is an answer as well; but not one to anything
+    // that was misspelt.
+    assert!(output.status.code() != Some(2) || output.stderr.starts_with(b"ping: connect"), "{output:?}");
+    stdout.contains(" 1 received") || stdout.contains(" 2 received")
+}
+
+/// The links of `ip -json link`.
+pub(crate) fn names(links: &Value) -> Vec<String> {
+    let links = links.as_array().expect("a list of links").iter();
+    links.map(|link| link["ifname"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// The addresses of a link of `ip -json addr`, link-local ones left out: `10.0.0.2/24`, sorted.
+pub(crate) fn addresses(link: &Value) -> Vec<String> {
+    let all = link["addr_info"].as_array().into_iter().flatten();
+    let ours = all.filter(|a| a["scope"] != "link");
+    let text = |a: &Value| format!("{}/{}", a["local"].as_str().unwrap(), a["prefixlen"]);
+    let mut addresses: Vec<String> = ours.map(text).collect();
+    addresses.sort();
+    addresses
+}
+
+/// The elements of all nftables sets of the calling thread's namespace: `table set element`.
+pub(crate) fn nft_elements() -> Vec<String> {
+    let rules = nft_json();
+    let sets = rules["nftables"].as_array().into_iter().flatten().map(|object| &object["set"]);
+    let elements = |set: &Value| {
+        let at = format!("{} {}", set["table"].as_str().unwrap(), set["name"].as_str().unwrap());
+        let all = set["elem"].as_array().cloned().unwrap_or_default();
+        all.into_iter().map(move |element| format!("{at} {element}")).collect::<Vec<_>>()
+    };
+    sets.filter(|set| set.is_object()).flat_map(elements).collect()
+}
+
+/// `nft -j list ruleset` in the calling thread's namespace.
+pub(crate) fn nft_json() -> Value {
+    json(&succeed(Command::new("nft").args(["-j", "list", "ruleset"])))
+}
+
+/// `bridge -json -details ARGUMENT…` in the calling thread's namespace.
+pub(crate) fn bridge_json(arguments: &[&str]) -> Value {
+    json(&succeed(Command::new("bridge").args(["-json", "-details"]).args(arguments)))
+}
+
+/// A sysctl of the calling thread's namespace: its path below `/proc/sys/`.
+pub(crate) fn sysctl(key: &str) -> String {
+    let value = fs::read_to_string(Path::new("/proc/sys").join(key));
+    value.unwrap_or_else(|error| panic!("reading {key}: {error}")).trim().to_owned()
 }
 
 fn succeed(command: &mut Command) -> String {

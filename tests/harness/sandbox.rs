@@ -75,9 +75,10 @@ mod tests {
             assert_eq!(names(netns::ip_json(&["link"])), ["lo"]);
             let blue = Netns::new("blue");
             assert_eq!(names(blue.ip_json(&["link"])), ["lo"]);
-            netns::ip(&["link", "add", "a", "type", "veth", "peer", "name", "b", "netns", "blue"]);
-            assert_eq!(names(netns::ip_json(&["link"])), ["lo", "a"]);
-            assert_eq!(names(blue.ip_json(&["link"])), ["lo", "b"]);
+            let veth = ["link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", "blue"];
+            netns::ip(&veth);
+            assert_eq!(names(netns::ip_json(&["link"])), ["lo", "v0"]);
+            assert_eq!(names(blue.ip_json(&["link"])), ["lo", "v1"]);
             let path = blue.path().to_owned();
             drop(blue);
             assert!(!path.exists());

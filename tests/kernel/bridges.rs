@@ -30,7 +30,6 @@ cases![
 ];
 
 fn with_ports(w: &mut World<'_>) {
-    w.without_dad();
     w.create(Host, &bridge("br0")).unwrap();
     for (port, end, last) in [("v5", "e5", 5), ("v3", "e3", 3), ("v7", "e7", 7)] {
         w.veth(port, end);
@@ -39,7 +38,6 @@ fn with_ports(w: &mut World<'_>) {
 }
 
 fn a_bridge_without_ports_is_up_when_set_up(w: &mut World<'_>) {
-    w.without_dad();
     w.create(Host, &bridge("br0")).unwrap();
     let made = w.link(Host, "br0");
     assert_eq!((made.kind.as_str(), made.mtu, made.up), ("bridge", 1500, false));
@@ -234,7 +232,6 @@ fn addresses_of_a_bridge(w: &mut World<'_>) {
 
 /// An ADD of the bridge plugin and its DEL leave the bridge, and nothing else.
 fn what_an_attachment_does(w: &mut World<'_>) {
-    w.without_dad();
     w.create(Host, &bridge("cni0")).unwrap();
     w.up(Host, "cni0");
     w.create(Container, &veth("eth0", "veth0", Host)).unwrap();

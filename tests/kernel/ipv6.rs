@@ -36,6 +36,7 @@ cases![
 const LONG: Duration = Duration::from_secs(10);
 
 fn an_address_waits_for_its_link(w: &mut World<'_>) {
+    w.with_dad();
     w.veth("v0", "v1");
     w.addr(Host, "v0", "fd00::1/64").unwrap();
     w.addr(Host, "v0", "fd00::2/64 nodad").unwrap();
@@ -50,20 +51,26 @@ fn an_address_waits_for_its_link(w: &mut World<'_>) {
 }
 
 fn detection_takes_its_time(w: &mut World<'_>) {
+    w.with_endless_dad();
     w.veth_up("v0", "v1");
     w.addr(Host, "v0", "fd00::1/64").unwrap();
-    let tentative = |w: &mut World<'_>| {
-        let index = w.index(Host, "v0");
-        w.kernel.addrs(Host, index).unwrap().iter().any(|address| address.tentative)
-    };
-    assert!(tentative(w));
+    let index = w.index(Host, "v0");
+    assert!(w.kernel.addrs(Host, index).unwrap().iter().all(|address| address.tentative));
     assert_eq!(w.wait_settled(Host, "v0", Duration::ZERO), Err(Errno::ETIMEDOUT));
-    assert!(w.has_route(Host, "fd00::/64"));
-    w.wait_settled(Host, "v0", LONG).unwrap();
-    assert!(!tentative(w));
+    assert_eq!(w.wait_settled(Host, "v0", Duration::from_millis(60)), Err(Errno::ETIMEDOUT));
+    assert!(w.has_route(Host, "fd00::/64"), "which does not wait");
+    w.look();
+    w.sysctl_set(Host, "net/ipv6/conf/default/dad_transmits", "1").unwrap();
+    w.create(Host, &veth("w0", "w1", Host)).unwrap();
+    w.up(Host, "w0");
+    w.up(Host, "w1");
+    w.wait_up(Host, "w0", LONG).unwrap();
+    w.addr(Host, "w0", "fd00:1::1/64").unwrap();
+    w.wait_settled(Host, "w0", LONG).unwrap();
 }
 
 fn nodad_takes_none(w: &mut World<'_>) {
+    w.with_endless_dad();
     w.veth("v0", "v1");
     w.addr(Host, "v0", "fd00::1/64 nodad").unwrap();
     w.wait_settled(Host, "v0", Duration::ZERO).unwrap();
@@ -72,27 +79,28 @@ fn nodad_takes_none(w: &mut World<'_>) {
 }
 
 fn accept_dad_0_takes_none(w: &mut World<'_>) {
+    w.with_endless_dad();
     w.veth("v0", "v1");
     w.sysctl_set(Host, "net/ipv6/conf/v0/accept_dad", "0").unwrap();
     w.addr(Host, "v0", "fd00::1/64").unwrap();
     w.up(Host, "v0");
     w.up(Container, "v1");
-    // Well below what detection would take.
-    w.wait_settled(Host, "v0", Duration::from_millis(900)).unwrap();
+    w.wait_settled(Host, "v0", LONG).unwrap();
     w.addr(Host, "v0", "fd00::2/64").unwrap();
-    w.wait_settled(Host, "v0", Duration::from_millis(900)).unwrap();
+    w.wait_settled(Host, "v0", LONG).unwrap();
 }
 
 fn all_accept_dad_decides_for_all(w: &mut World<'_>) {
+    w.with_endless_dad();
     w.without_dad();
     w.sysctl_set(Host, "net/ipv6/conf/all/accept_dad", "1").unwrap();
     w.veth_up("v0", "v1");
     w.addr(Host, "v0", "fd00::1/64").unwrap();
-    assert_eq!(w.wait_settled(Host, "v0", Duration::ZERO), Err(Errno::ETIMEDOUT));
-    w.wait_settled(Host, "v0", LONG).unwrap();
+    assert_eq!(w.wait_settled(Host, "v0", Duration::from_millis(60)), Err(Errno::ETIMEDOUT));
 }
 
 fn duplicates_are_found(w: &mut World<'_>) {
+    w.with_dad();
     w.veth_up("v0", "v1");
     w.addr(Host, "v0", "fd00::1/64 nodad").unwrap();
     w.addr(Container, "v1", "fd00::1/64").unwrap();
@@ -104,6 +112,7 @@ fn duplicates_are_found(w: &mut World<'_>) {
 }
 
 fn duplicates_across_a_bridge_are_found(w: &mut World<'_>) {
+    w.with_dad();
     w.create(Host, &bridge("br0")).unwrap();
     w.up(Host, "br0");
     w.create(Host, &veth("a0", "a1", Container)).unwrap();
@@ -122,7 +131,6 @@ fn duplicates_across_a_bridge_are_found(w: &mut World<'_>) {
 }
 
 fn an_address_once_per_link(w: &mut World<'_>) {
-    w.without_dad();
     w.veth_up("v0", "v1");
     w.addr(Host, "v0", "fd00::1/64").unwrap();
     assert_eq!(w.addr(Host, "v0", "fd00::1/64"), Err(Errno::EEXIST));
@@ -132,7 +140,6 @@ fn an_address_once_per_link(w: &mut World<'_>) {
 }
 
 fn missing_addresses(w: &mut World<'_>) {
-    w.without_dad();
     w.veth_up("v0", "v1");
     w.addr(Host, "v0", "fd00::1/64").unwrap();
     for text in ["fd00::2/64", "fd00::1/63", "fd00::1/128"] {
@@ -149,7 +156,6 @@ fn addresses_that_are_none(w: &mut World<'_>) {
 }
 
 fn one_route_for_a_prefix(w: &mut World<'_>) {
-    w.without_dad();
     w.veth_up("v0", "v1");
     for text in ["fd00::1/64", "fd00::2/64", "fd00::3/96", "fd00:2::1/128"] {
         w.addr(Host, "v0", text).unwrap();
@@ -167,7 +173,6 @@ fn one_route_for_a_prefix(w: &mut World<'_>) {
 }
 
 fn link_local_addresses_come_from_the_mac(w: &mut World<'_>) {
-    w.without_dad();
     w.veth("v0", "v1");
     w.set(Host, "v0", Mac(mac(0x42))).unwrap();
     w.up(Host, "v0");
@@ -190,7 +195,6 @@ fn link_local_addresses_can_be_switched_off(w: &mut World<'_>) {
 }
 
 fn down_forgets_addresses(w: &mut World<'_>) {
-    w.without_dad();
     w.veth_up("v0", "v1");
     w.addr(Host, "v0", "fd00::1/64").unwrap();
     w.addr(Host, "v0", "10.1.0.1/24").unwrap();
@@ -208,7 +212,6 @@ fn down_forgets_addresses(w: &mut World<'_>) {
 }
 
 fn addresses_can_be_kept(w: &mut World<'_>) {
-    w.without_dad();
     w.veth("v0", "v1");
     w.sysctl_set(Host, "net/ipv6/conf/v0/keep_addr_on_down", "1").unwrap();
     w.up(Host, "v0");
@@ -226,7 +229,6 @@ fn addresses_can_be_kept(w: &mut World<'_>) {
 }
 
 fn losing_the_carrier_changes_nothing(w: &mut World<'_>) {
-    w.without_dad();
     w.veth_up("v0", "v1");
     w.addr(Host, "v0", "fd00::1/64").unwrap();
     w.wait_settled(Host, "v0", LONG).unwrap();
@@ -238,7 +240,6 @@ fn losing_the_carrier_changes_nothing(w: &mut World<'_>) {
 }
 
 fn disabled_on_a_link(w: &mut World<'_>) {
-    w.without_dad();
     w.veth_up("v0", "v1");
     w.addr(Host, "v0", "fd00::1/64").unwrap();
     w.addr(Host, "v0", "10.1.0.1/24").unwrap();
@@ -256,7 +257,6 @@ fn disabled_on_a_link(w: &mut World<'_>) {
 }
 
 fn disabled_on_all(w: &mut World<'_>) {
-    w.without_dad();
     w.up(Host, "lo");
     w.veth_up("v0", "v1");
     w.look();
@@ -275,7 +275,6 @@ fn disabled_on_all(w: &mut World<'_>) {
 
 /// As a runtime leaves a container netns that shall have no IPv6 unless a plugin brings it.
 fn disabled_by_default(w: &mut World<'_>) {
-    w.without_dad();
     w.sysctl_set(Container, "net/ipv6/conf/default/disable_ipv6", "1").unwrap();
     w.veth_up("v0", "v1");
     assert_eq!(w.addrs(Container, "v1"), [""; 0]);
@@ -285,7 +284,6 @@ fn disabled_by_default(w: &mut World<'_>) {
 }
 
 fn small_mtus_have_no_ipv6(w: &mut World<'_>) {
-    w.without_dad();
     w.veth_up("v0", "v1");
     w.addr(Host, "v0", "fd00::1/64").unwrap();
     w.set(Host, "v0", Mtu(1279)).unwrap();

@@ -91,8 +91,7 @@ fn veth_is_two_links(w: &mut World<'_>) {
 }
 
 fn veth_takes_its_values(w: &mut World<'_>) {
-    let kind =
-        KindSpec::Veth { peer: ifname("veth1"), peer_netns: Host, peer_mac: Some(mac(2)) };
+    let kind = KindSpec::Veth { peer: ifname("veth1"), peer_netns: Host, peer_mac: Some(mac(2)) };
     let spec = LinkSpec { name: ifname("eth0"), mtu: Some(1400), mac: Some(mac(1)), kind };
     w.create(Container, &spec).unwrap();
     let (here, there) = (w.link(Container, "eth0"), w.link(Host, "veth1"));
@@ -293,6 +292,7 @@ fn operational_is_both_ends_up(w: &mut World<'_>) {
     w.down(Container, "v1");
     w.look();
     w.up(Container, "v1");
+    w.look();
     w.down(Host, "v0");
 }
 

@@ -43,7 +43,8 @@ const GROUPS: &[Group] = &[
 #[test]
 fn sim_passes_every_case() {
     let cases = GROUPS.iter().copied().flatten();
-    let failed: Vec<&str> = cases.filter(|case| run::try_sim(case).is_none()).map(|c| c.name).collect();
+    let failed: Vec<&str> =
+        cases.filter(|case| run::try_sim(case).is_none()).map(|c| c.name).collect();
     assert!(failed.is_empty(), "failed: {failed:#?}");
 }
 

@@ -127,16 +127,15 @@ pub(crate) fn mac_words(mac: Mac) -> String {
 /// A link-local address that was made from a random MAC is as random.
 pub(crate) fn ip_words(ip: IpAddr) -> String {
     match ip {
-        IpAddr::V6(v6) if v6.is_unicast_link_local() && is_random(v6) => {
-            "fe80::random".to_owned()
-        }
+        IpAddr::V6(v6) if v6.is_unicast_link_local() && is_random(v6) => "fe80::random".to_owned(),
         _ => ip.to_string(),
     }
 }
 
 fn is_random(ip: Ipv6Addr) -> bool {
     let [_, _, _, _, a, b, c, d] = ip.segments();
-    let of_documentation = (a, b & 0xff00, c & 0xff00) == (0x0200, 0x5e00, 0xfe00) && d >> 8 == 0x53;
+    let of_documentation =
+        (a, b & 0xff00, c & 0xff00) == (0x0200, 0x5e00, 0xfe00) && d >> 8 == 0x53;
     (a, b, c) != (0, 0, 0) && !of_documentation
 }
 

@@ -1,7 +1,8 @@
 //! Runs cases: on the model, then on Linux against what the model did.
 
-use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
@@ -63,42 +64,58 @@ macro_rules! cases {
 }
 pub(crate) use cases;
 
+fn play(case: &Case, world: &mut World<'_>) {
+    world.without_dad();
+    (case.run)(world);
+    world.look();
+}
+
 /// What the model does; `None`: the case failed.
 pub(crate) fn try_sim(case: &Case) -> Option<Vec<Entry>> {
     let mut kernel = if case.container { Sim::new() } else { Sim::without_container() };
     let mut world = World::of_sim(&mut kernel);
-    let run = catch_unwind(AssertUnwindSafe(|| {
-        (case.run)(&mut world);
-        world.look();
-    }));
+    let run = catch_unwind(AssertUnwindSafe(|| play(case, &mut world)));
     if run.is_err() {
         eprintln!("{} failed on sim", case.name);
     }
     run.ok().map(|()| world.entries())
 }
 
+/// How many cases run at once: most of what some of them do is wait.
+const WORKERS: usize = 8;
+
 /// Every case on both kernels. Only in a sandbox.
 pub(crate) fn on_both(group: Group) {
     let missing = missing_features();
     let seen_by_others = witness::is_here();
-    let mut failed = Vec::new();
-    for case in group {
-        if let Some(feature) = case.needs.iter().find(|feature| missing.contains(feature)) {
-            notice(&format!("{}: this kernel has no {feature:?}", case.name));
-            continue;
-        }
-        let done = catch_unwind(AssertUnwindSafe(|| {
-            let mut expected = try_sim(case).expect("the case passes on sim");
-            if missing.contains(&Feature::VlanFiltering) {
-                forget_vlans(&mut expected);
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(case) = group.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Some(feature) = case.needs.iter().find(|feature| missing.contains(feature)) {
+                notice(&format!("{}: this kernel has no {feature:?}", case.name));
+                continue;
             }
-            on_linux(case, expected, seen_by_others);
-        }));
-        if done.is_err() {
-            failed.push(case.name);
+            let done = catch_unwind(|| one_on_both(case, &missing, seen_by_others));
+            if done.is_err() {
+                failed.lock().unwrap().push(case.name);
+            }
         }
-    }
+    };
+    thread::scope(|scope| {
+        for _ in 0..WORKERS.min(group.len()) {
+            scope.spawn(work);
+        }
+    });
+    let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "failed: {failed:#?}");
+}
+
+fn one_on_both(case: &Case, missing: &[Feature], seen_by_others: bool) {
+    let mut expected = try_sim(case).expect("the case passes on sim");
+    if missing.contains(&Feature::VlanFiltering) {
+        forget_vlans(&mut expected);
+    }
+    on_linux(case, expected, seen_by_others);
 }
 
 /// Without VLAN filtering a kernel knows no VLANs of ports.
@@ -106,7 +123,8 @@ fn forget_vlans(expected: &mut [Entry]) {
     for entry in expected {
         if let Entry::Look(seen) = entry {
             for aspects in seen.0.values_mut() {
-                aspects.retain(|aspect, _| !aspect.starts_with("vlan ") || aspect == "vlan filtering");
+                aspects
+                    .retain(|aspect, _| !aspect.starts_with("vlan ") || aspect == "vlan filtering");
             }
         }
     }
@@ -118,11 +136,13 @@ fn on_linux(case: &Case, expected: Vec<Entry>, seen_by_others: bool) {
         let observe = || -> observe::Seen { witness::observe(container) };
         let eyes = seen_by_others.then_some(&observe as &dyn Fn() -> observe::Seen);
         let mut world = World::of_linux(kernel, expected, eyes);
-        (case.run)(&mut world);
-        world.look();
+        play(case, &mut world);
     })
     .unwrap_or_else(|_| panic!("{} failed on Linux", case.name));
 }
+
+/// Namespaces so far: each has its own name.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 fn in_new_netns<T: Send>(
     with_container: bool,
@@ -131,7 +151,8 @@ fn in_new_netns<T: Send>(
     thread::scope(|scope| {
         let act = || {
             unshare(CloneFlags::CLONE_NEWNET).expect("a sandbox may make namespaces");
-            let container = with_container.then(|| Netns::new("container"));
+            let name = format!("container-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+            let container = with_container.then(|| Netns::new(&name));
             let opened = container.as_ref().map(|netns| ContainerNetns::open(netns.path()));
             let opened = opened.transpose().expect("it is there");
             let mut kernel = LinuxKernel::new(opened).expect("netlink sockets open");
@@ -141,13 +162,8 @@ fn in_new_netns<T: Send>(
     })
 }
 
-/// What the running kernel lacks, asked once for all cases of a process.
+/// What the running kernel lacks.
 fn missing_features() -> Vec<Feature> {
-    thread_local!(static MISSING: OnceCell<Vec<Feature>> = const { OnceCell::new() });
-    MISSING.with(|missing| missing.get_or_init(probe).clone())
-}
-
-fn probe() -> Vec<Feature> {
     let probed = in_new_netns(true, |kernel, _| {
         let veth = kernel.link_create(Role::Host, &words::veth("v0", "v1", Role::Container));
         let parent = Parent { netns: Role::Host, index: veth.expect("veth is there").index };
@@ -158,10 +174,14 @@ fn probe() -> Vec<Feature> {
             }
             answer.is_err_and(|error| error.errno == Errno::EOPNOTSUPP)
         };
-        FEATURES.iter().copied().filter({
-            let mut lacks = lacks;
-            move |feature| lacks(feature)
-        }).collect()
+        FEATURES
+            .iter()
+            .copied()
+            .filter({
+                let mut lacks = lacks;
+                move |feature| lacks(feature)
+            })
+            .collect()
     });
     probed.expect("probing does not fail")
 }
@@ -169,9 +189,7 @@ fn probe() -> Vec<Feature> {
 fn example(feature: Feature, parent: Parent) -> LinkSpec {
     let kind = match feature {
         Feature::Dummy => KindSpec::Dummy,
-        Feature::Ipvlan => {
-            KindSpec::Ipvlan { parent, mode: wasmcni::kernel::IpvlanMode::L2 }
-        }
+        Feature::Ipvlan => KindSpec::Ipvlan { parent, mode: wasmcni::kernel::IpvlanMode::L2 },
         Feature::Macvlan => {
             KindSpec::Macvlan { parent, mode: MacvlanMode::Bridge, broadcast_queue: None }
         }

@@ -38,7 +38,6 @@ cases![
 
 /// `p0` in the host netns, operational, the lower device of what follows.
 fn with_parent(w: &mut World<'_>) -> Parent {
-    w.without_dad();
     w.veth_up("p0", "q0");
     w.set(Host, "p0", Mac(mac(1))).unwrap();
     w.parent(Host, "p0")
@@ -130,10 +129,8 @@ fn macvlans_and_mtu(w: &mut World<'_>) {
 
 fn macvlans_and_macs(w: &mut World<'_>) {
     let parent = with_parent(w);
-    let spec = |name: &str| LinkSpec {
-        mac: Some(mac(7)),
-        ..macvlan(name, parent, MacvlanMode::Bridge)
-    };
+    let spec =
+        |name: &str| LinkSpec { mac: Some(mac(7)), ..macvlan(name, parent, MacvlanMode::Bridge) };
     w.create(Host, &spec("m0")).unwrap();
     w.create(Host, &spec("m1")).unwrap();
     w.up(Host, "m0");
@@ -316,7 +313,6 @@ fn vlans_go_up_and_down_with_their_parent(w: &mut World<'_>) {
 }
 
 fn vlans_on_bridges(w: &mut World<'_>) {
-    w.without_dad();
     w.create(Host, &bridge("br0")).unwrap();
     w.up(Host, "br0");
     let parent = w.parent(Host, "br0");
@@ -338,13 +334,14 @@ fn vlans_die_with_their_parent(w: &mut World<'_>) {
 }
 
 fn dad_is_needless_without_neighbours(w: &mut World<'_>) {
+    w.with_endless_dad();
     w.create(Host, &link("d0", KindSpec::Dummy)).unwrap();
     w.up(Host, "d0");
     let parent = w.parent(Host, "d0");
     w.create(Host, &vlan("d0.5", parent, 5)).unwrap();
     w.up(Host, "d0.5");
     w.addr(Host, "d0.5", "fd00::1/64").unwrap();
-    w.wait_settled(Host, "d0.5", std::time::Duration::from_millis(900)).unwrap();
+    w.wait_settled(Host, "d0.5", std::time::Duration::from_secs(10)).unwrap();
     assert_eq!(w.sysctl(Host, "net/ipv6/conf/d0/accept_dad").unwrap(), "-1");
 }
 

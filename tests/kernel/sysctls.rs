@@ -18,6 +18,7 @@ cases![
     keys_of_a_renamed_link,
     names_with_dots,
     new_links_inherit_the_default,
+    chosen_values_do_not_follow_the_default,
     forwarding_reaches_every_link,
     ipv6_keys_need_ipv6,
 ];
@@ -28,7 +29,6 @@ const LINK_KEYS: &[&str] = &[
     "ipv4/conf/{}/proxy_arp",
     "ipv4/conf/{}/route_localnet",
     "ipv4/conf/{}/rp_filter",
-    "ipv4/neigh/{}/mcast_solicit",
     "ipv6/conf/{}/accept_dad",
     "ipv6/conf/{}/accept_ra",
     "ipv6/conf/{}/disable_ipv6",
@@ -51,6 +51,8 @@ fn defaults_of_a_new_netns(w: &mut World<'_>) {
         }
     }
     w.sysctl(Container, "net/ipv6/conf/v1/mtu").unwrap();
+    w.sysctl(Container, "net/ipv4/neigh/v1/mcast_solicit").unwrap();
+    assert_eq!(w.sysctl(Container, "net/ipv4/neigh/default/mcast_solicit"), Err(Errno::ENOENT));
     w.sysctl(Container, "net/ipv4/ip_local_port_range").unwrap();
 }
 
@@ -139,14 +141,29 @@ fn names_with_dots(w: &mut World<'_>) {
 
 fn new_links_inherit_the_default(w: &mut World<'_>) {
     w.sysctl_set(Host, "net/ipv4/conf/default/rp_filter", "2").unwrap();
-    w.sysctl_set(Host, "net/ipv6/conf/default/accept_dad", "0").unwrap();
-    w.sysctl_set(Host, "net/ipv4/neigh/default/mcast_solicit", "5").unwrap();
+    w.sysctl_set(Host, "net/ipv6/conf/default/accept_ra", "2").unwrap();
     w.veth("v0", "v1");
     assert_eq!(w.sysctl(Host, "net/ipv4/conf/v0/rp_filter").unwrap(), "2");
-    assert_eq!(w.sysctl(Host, "net/ipv6/conf/v0/accept_dad").unwrap(), "0");
-    assert_eq!(w.sysctl(Host, "net/ipv4/neigh/v0/mcast_solicit").unwrap(), "5");
-    assert_eq!(w.sysctl(Host, "net/ipv4/conf/lo/rp_filter").unwrap(), "0", "older ones do not");
+    assert_eq!(w.sysctl(Host, "net/ipv6/conf/v0/accept_ra").unwrap(), "2");
+    assert_eq!(w.sysctl(Host, "net/ipv4/conf/lo/rp_filter").unwrap(), "2", "older ones of IPv4 do");
+    assert_eq!(w.sysctl(Host, "net/ipv6/conf/lo/accept_ra").unwrap(), "1", "of IPv6 do not");
     assert_eq!(w.sysctl(Container, "net/ipv4/conf/v1/rp_filter").unwrap(), "0");
+}
+
+fn chosen_values_do_not_follow_the_default(w: &mut World<'_>) {
+    w.veth("v0", "v1");
+    w.create(Host, &bridge("br0")).unwrap();
+    w.create(Host, &bridge("br1")).unwrap();
+    w.sysctl_set(Host, "net/ipv4/conf/v0/rp_filter", "0").unwrap();
+    w.addr(Host, "br0", "10.1.0.1/24").unwrap();
+    w.sysctl_set(Host, "net/ipv4/conf/default/rp_filter", "2").unwrap();
+    w.sysctl_set(Host, "net/ipv4/conf/default/arp_notify", "1").unwrap();
+    w.sysctl_set(Host, "net/ipv4/conf/default/forwarding", "1").unwrap();
+    for name in ["v0", "br0", "br1", "lo"] {
+        for key in ["rp_filter", "arp_notify", "forwarding"] {
+            w.sysctl(Host, &format!("net/ipv4/conf/{name}/{key}")).unwrap();
+        }
+    }
 }
 
 fn forwarding_reaches_every_link(w: &mut World<'_>) {

@@ -24,7 +24,6 @@ fn vrf(name: &str, table: u32) -> LinkSpec {
 }
 
 fn connected(w: &mut World<'_>) {
-    w.without_dad();
     w.create(Host, &vrf("vrf0", 10)).unwrap();
     w.up(Host, "vrf0");
     w.veth_up("v0", "v1");
@@ -98,7 +97,6 @@ fn a_deleted_vrf_frees_its_members(w: &mut World<'_>) {
 }
 
 fn members_that_are_down(w: &mut World<'_>) {
-    w.without_dad();
     w.create(Host, &vrf("vrf0", 10)).unwrap();
     w.veth("v0", "v1");
     w.addr(Host, "v0", "10.1.0.1/24").unwrap();

@@ -114,7 +114,8 @@ fn route_words(route: &Value, family: &str) -> String {
     };
     let scopes = [("global", "0"), ("link", "253"), ("host", "254"), ("null", "0")];
     let gateway = route.get("gateway").or_else(|| route.get("via").map(|via| &via["host"]));
-    let metric = |name: &str| route["metrics"].as_array().and_then(|m| m.first()?.get(name).map(text));
+    let metric =
+        |name: &str| route["metrics"].as_array().and_then(|m| m.first()?.get(name).map(text));
     add("via", gateway.map(text));
     add("dev", route.get("dev").map(text));
     add("src", route.get("prefsrc").map(text));

@@ -315,10 +315,30 @@ impl<'a> World<'a> {
         self.did_it(&format!("write {value:?} to {name} in {netns}"), answer)
     }
 
-    /// New links in both namespaces use their IPv6 addresses at once.
+    /// New links use their IPv6 addresses at once, so that cases of other things need not wait. Every case
+    /// begins so.
     pub(crate) fn without_dad(&mut self) {
+        self.set_dad("0");
+    }
+
+    /// New links look for duplicates of their IPv6 addresses, as they do by default.
+    pub(crate) fn with_dad(&mut self) {
+        self.set_dad("1");
+    }
+
+    /// New links look for duplicates for longer than any case takes.
+    pub(crate) fn with_endless_dad(&mut self) {
+        self.with_dad();
         for netns in [Role::Host, Role::Container] {
-            self.sysctl_set(netns, "net/ipv6/conf/default/accept_dad", "0").unwrap();
+            self.sysctl_set(netns, "net/ipv6/conf/default/dad_transmits", "1000").unwrap();
+        }
+    }
+
+    fn set_dad(&mut self, value: &str) {
+        for netns in [Role::Host, Role::Container] {
+            if self.kernel.netns(netns).is_some() {
+                self.sysctl_set(netns, "net/ipv6/conf/default/accept_dad", value).unwrap();
+            }
         }
     }
 

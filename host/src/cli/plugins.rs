@@ -61,18 +61,21 @@ fn shipped(plugin: &Bundled) -> Result<InForce, Failure> {
 
 /// `wasmcni plugins`
 pub(super) fn list(directories: &Directories, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut first_failure = None;
+    let mut failures = Vec::new();
     for plugin in &BUNDLED {
         say(out, format_args!("{:<12} {}", plugin.name, plugin.about))?;
         match in_force(directories, plugin) {
             Ok(found) => say(out, described(&found))?,
             Err(failure) => {
-                say(out, format_args!("{:<12} not to be read: {failure}", ""))?;
-                first_failure.get_or_insert(failure);
+                say(out, format_args!("{:<12} grants     not to be used: see stderr\n", ""))?;
+                failures.push(failure.to_string());
             }
         }
     }
-    first_failure.map_or(Ok(()), Err)
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new("reading grants", failures.join("\n")))
 }
 
 fn described(found: &InForce) -> String {

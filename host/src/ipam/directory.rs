@@ -263,8 +263,11 @@ impl Directory {
         let (seconds, nanoseconds) = self.stamp()?.modified;
         let ahead = i64::try_from(1 + random % MAX_MARK_NS).unwrap_or(1);
         let total = nanoseconds + ahead;
-        let (seconds, nanoseconds) =
-            if total < 1_000_000_000 { (seconds, total) } else { (seconds + 1, total - 1_000_000_000) };
+        let (seconds, nanoseconds) = if total < 1_000_000_000 {
+            (seconds, total)
+        } else {
+            (seconds + 1, total - 1_000_000_000)
+        };
         futimens(&self.dir, &TimeSpec::UTIME_OMIT, &TimeSpec::new(seconds, nanoseconds))
             .map_err(refused)?;
         let stamp = self.stamp()?;
@@ -315,9 +318,8 @@ fn make(path: &Path, mode: Mode) -> Result<(), StoreError> {
 }
 
 fn is_regular(file: &OwnedFd) -> bool {
-    fstat(file).is_ok_and(|stat| {
-        SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG
-    })
+    fstat(file)
+        .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG)
 }
 
 fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {

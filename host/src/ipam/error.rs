@@ -22,7 +22,9 @@ pub enum StoreError {
         holder: String,
     },
     /// The directory of reservations was replaced each time that it had been locked.
-    #[error("locking {path:?}: it was removed while being locked, {times} times; stop what removes it")]
+    #[error(
+        "locking {path:?}: it was removed while being locked, {times} times; stop what removes it"
+    )]
     Replaced {
         /// The lock file.
         path: PathBuf,
@@ -57,7 +59,9 @@ pub enum StoreError {
         errno: Errno,
     },
     /// Some stale reservations could not be released; all others were.
-    #[error("releasing stale reservations: {failed} of {stale} are left, the first because {first}")]
+    #[error(
+        "releasing stale reservations: {failed} of {stale} are left, the first because {first}"
+    )]
     Sweep {
         /// How many were stale.
         stale: usize,

@@ -117,9 +117,14 @@ mod tests {
     fn nothing_written_is_free_and_anything_else_is_taken() {
         assert_eq!(Content::parse(b""), Content::Empty);
         assert_eq!(Content::parse(b"\0\0\0"), Content::Empty);
-        for text in
-            ["\n", "kept for the printer", "abc\neth0", "abc\r\neth0\r\nx", "/\r\neth0", "abc\r\n1:2"]
-        {
+        for text in [
+            "\n",
+            "kept for the printer",
+            "abc\neth0",
+            "abc\r\neth0\r\nx",
+            "/\r\neth0",
+            "abc\r\n1:2",
+        ] {
             assert_eq!(Content::parse(text.as_bytes()), Content::Foreign, "{text:?}");
         }
         assert_eq!(Content::parse(b"\xff"), Content::Foreign);

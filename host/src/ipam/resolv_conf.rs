@@ -45,7 +45,9 @@ pub enum ResolvConfError {
         path: PathBuf,
     },
     /// No resolver configuration is that large.
-    #[error("reading {path:?}: larger than {MAX_BYTES} octets; name a file of resolv.conf(5)'s format")]
+    #[error(
+        "reading {path:?}: larger than {MAX_BYTES} octets; name a file of resolv.conf(5)'s format"
+    )]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -87,8 +89,7 @@ pub fn read(path: &Path) -> Result<Resolver, ResolvConfError> {
     }
     let mut bytes = Vec::new();
     let mut limited = File::from(file).take(MAX_BYTES + 1);
-    let length =
-        limited.read_to_end(&mut bytes).map_err(|error| refused(errno_of(&error)))?;
+    let length = limited.read_to_end(&mut bytes).map_err(|error| refused(errno_of(&error)))?;
     if u64::try_from(length).is_ok_and(|length| length <= MAX_BYTES) {
         Ok(parse(&String::from_utf8_lossy(&bytes)))
     } else {
@@ -146,6 +147,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "tests make the files that they read")]
     fn only_regular_files_of_bounded_size_are_read() {
         let dir = std::env::temp_dir().join(format!("resolv-conf-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();

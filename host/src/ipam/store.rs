@@ -1,7 +1,7 @@
 //! The reservations of one network, locked.
 
-use std::collections::hash_map::RandomState;
 use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 use std::path::Path;
@@ -95,11 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Range`] if the ends are of two families or the wrong way round.
-    pub fn next_free(
-        &mut self,
-        first: IpAddr,
-        last: IpAddr,
-    ) -> Result<Option<IpAddr>, StoreError> {
+    pub fn next_free(&mut self, first: IpAddr, last: IpAddr) -> Result<Option<IpAddr>, StoreError> {
         let (first, last) = (first.to_canonical(), last.to_canonical());
         if first.is_ipv4() != last.is_ipv4() || first > last {
             return Err(StoreError::Range { first, last });
@@ -315,10 +311,7 @@ impl Store {
         Ok(())
     }
 
-    fn ask<T>(
-        &mut self,
-        question: impl Fn(&Index) -> Result<T, Errno>,
-    ) -> Result<T, StoreError> {
+    fn ask<T>(&mut self, question: impl Fn(&Index) -> Result<T, Errno>) -> Result<T, StoreError> {
         if let Ok(answer) = question(&self.index) {
             return Ok(answer);
         }
@@ -327,10 +320,7 @@ impl Store {
             .map_err(|errno| StoreError::system("searching", self.directory.path(), errno))
     }
 
-    fn tell(
-        &mut self,
-        change: impl Fn(&mut Index) -> Result<(), Errno>,
-    ) -> Result<(), StoreError> {
+    fn tell(&mut self, change: impl Fn(&mut Index) -> Result<(), Errno>) -> Result<(), StoreError> {
         // What is then read from the directory has the change in it.
         if change(&mut self.index).is_err() { self.forget_files() } else { Ok(()) }
     }

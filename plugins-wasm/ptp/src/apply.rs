@@ -15,6 +15,12 @@ pub(crate) fn add(conf: &Conf, ifname: &str) -> Result<CniResult, Error> {
     for gateway in &plan.gateways {
         outer.add_addr((*gateway).into(), Detection::None)?;
     }
+    if plan.ipv6() {
+        // A node whose own address is tentative asks for no neighbour, and so forwards nothing.
+        let name = outer.info()?.name;
+        net::write_if_there(&host, &plan::accept_dad(&name), "0")?;
+        net::write_if_there(&container, &plan::accept_dad(ifname), "0")?;
+    }
     // The host's end first: what the container's end announces when it is raised gets through.
     outer.set_up()?;
     configure(&container, &inner, ifname, &plan, &result)?;

@@ -40,6 +40,18 @@ pub(crate) struct Plan {
     pub(crate) host_routes: Vec<RouteSpec>,
 }
 
+impl Plan {
+    /// Whether there is an IPv6 address.
+    pub(crate) fn ipv6(&self) -> bool {
+        self.gateways.iter().any(|gateway| gateway.addr().is_ipv6())
+    }
+}
+
+/// The setting of whether a link looks for duplicates of its own addresses, the link-local one too.
+pub(crate) fn accept_dad(link: &str) -> String {
+    format!("net/ipv6/conf/{link}/accept_dad")
+}
+
 /// The veth pair, seen from the container.
 pub(crate) fn veth(conf: &Conf, ifname: &str) -> VethSpec {
     VethSpec { name: ifname.to_owned(), mtu: conf.mtu, mac: None, peer_name: None }
@@ -139,6 +151,7 @@ mod tests {
             ]
         );
         assert_eq!(text(&plan.host_routes), ["10.1.1.5/32   254", "fd00::5/128   "]);
+        assert!(plan.ipv6() && !planned(&[("10.1.1.5/24", "10.1.1.1")]).ipv6());
     }
 
     #[test]

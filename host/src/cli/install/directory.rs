@@ -149,9 +149,25 @@ impl Directory {
         }
     }
 
+    /// Whether something else stands where a name's file would be kept.
+    pub(super) fn kept_before(&self, name: &str) -> Result<bool, Failure> {
+        let kept = kept_name(name);
+        let other = self.metadata(&kept).and_then(|kept| Ok((kept, self.metadata(name)?)));
+        match other.doing(|| format!("looking at {:?}", self.path.join(&kept)))? {
+            (None, _) => Ok(false),
+            // An install was killed between keeping and replacing.
+            (Some(kept), Some(seen)) => Ok((kept.dev(), kept.ino()) != (seen.dev(), seen.ino())),
+            (Some(_), None) => Ok(true),
+        }
+    }
+
     /// Gives what stands at a name a second one. Equivalent: `ln -P NAME NAME.before-wasmcni`.
     fn keep(&self, name: &str) -> io::Result<()> {
-        self.dir.hard_link(name, &self.dir, kept_name(name))
+        match self.dir.hard_link(name, &self.dir, kept_name(name)) {
+            // It is this very file: see `kept_before`, on which the plan rests.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+            done => done,
+        }
     }
 
     /// Brings the names to the disk.

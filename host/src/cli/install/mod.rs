@@ -33,7 +33,7 @@ pub(super) fn run(install: &words::Install, out: &mut dyn Write) -> Result<(), F
     for plugin in &BUNDLED {
         names.push((plugin.name, found(plugin.name)?));
     }
-    let kept = |name: &str| found(&plan::kept_name(name)).map(|found| found != plan::Found::Nothing);
+    let kept = |name: &str| directory.as_ref().map_or(Ok(false), |d| d.kept_before(name));
     let steps = plan::make(&names, install.replace, kept)
         .map_err(|failure| failure.during(format!("installing into {path:?}")))?;
     for step in &steps {

@@ -59,8 +59,8 @@ pub(super) fn kept_name(name: &str) -> String {
 /// The steps, the binary before its symlinks, so that no symlink ever leads nowhere.
 ///
 /// # Errors
-/// A name holds what is not wasmcni's and `replace` is not given, what cannot be replaced, or there
-/// is something already where it would be kept. Nothing has been done then.
+/// A name holds what is not wasmcni's and `replace` is not given, what cannot be replaced, or, by
+/// `kept`, there is something else already where it would be kept. Nothing has been done then.
 pub(super) fn make<'a>(
     names: &[(&'a str, Found)],
     replace: bool,
@@ -83,14 +83,14 @@ pub(super) fn make<'a>(
             .remedy("Look what it is, and move it away."));
     }
     if !foreign.is_empty() {
-        return Err(Failure::new(list(&foreign), "not wasmcni's: nothing was changed").remedy(
+        return Err(Failure::new(list(&foreign), "not wasmcni's, so nothing was changed").remedy(
             "With --replace wasmcni takes the place of such files and keeps each as \
              NAME.before-wasmcni.",
         ));
     }
     if !in_the_way.is_empty() {
         let names: Vec<&str> = in_the_way.iter().map(String::as_str).collect();
-        return Err(Failure::new(list(&names), "there already, from an earlier --replace: nothing was changed")
+        return Err(Failure::new(list(&names), "there from an earlier --replace, so nothing was changed")
             .remedy("Move it away, or delete it if you do not want it back."));
     }
     Ok(steps)

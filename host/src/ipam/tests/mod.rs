@@ -1,5 +1,10 @@
 //! The store as a whole, on real directories.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests look at files, and start themselves as processes"
+)]
+
 mod faults;
 mod processes;
 mod reference;
@@ -155,7 +160,11 @@ fn an_address_is_reserved_once() {
     let mut store = world.open();
     assert_eq!(store.reserve(&a, ip("10.1.0.2"), 0).unwrap(), Claim::Reserved);
     assert_eq!(store.reserve(&b, ip("10.1.0.2"), 0).unwrap(), Claim::Taken);
-    assert_eq!(store.reserve(&a, ip("10.1.0.2"), 0).unwrap(), Claim::Taken, "undo must not free it");
+    assert_eq!(
+        store.reserve(&a, ip("10.1.0.2"), 0).unwrap(),
+        Claim::Taken,
+        "undo must not free it"
+    );
     assert_eq!(store.reserve(&b, ip("::ffff:10.1.0.2"), 0).unwrap(), Claim::Taken);
     drop(store);
     assert_eq!(world.read("10.1.0.2"), "aaa\r\neth0");

@@ -108,9 +108,8 @@ fn processes_get_distinct_addresses() {
 fn killed_processes_leave_nothing_half_done() {
     let world = World::new();
     for round in 0..60u64 {
-        let mut children: Vec<_> = (0..2)
-            .map(|n| start(&world, &format!("forever r{round}-{n}")))
-            .collect();
+        let mut children: Vec<_> =
+            (0..2).map(|n| start(&world, &format!("forever r{round}-{n}"))).collect();
         // Microseconds that are spread over several reservations.
         thread::sleep(Duration::from_micros(8_000 + round * 7_919 % 6_000));
         for child in &mut children {

@@ -6,7 +6,9 @@ use ipnet::IpNet;
 
 use super::super::{AddressSpec, Errno, IfIndex};
 use super::route::{IPV6_KERNEL_METRIC, SCOPE_GLOBAL, SCOPE_HOST, SCOPE_LINK};
-use super::state::{AddressEntry, Answer, Dad, DeviceId, Ipv6, Kind, NetnsKey, Node, RouteEntry};
+use super::state::{
+    AddressEntry, Answer, Chosen, Dad, DeviceId, Ipv6, Kind, NetnsKey, Node, RouteEntry,
+};
 
 impl Node {
     pub(super) fn addr_add(
@@ -17,7 +19,10 @@ impl Node {
     ) -> Answer<()> {
         let id = self.find(netns, index)?;
         match spec.address {
-            IpNet::V4(_) => self.ipv4_add(id, spec.address, SCOPE_GLOBAL),
+            IpNet::V4(_) => {
+                self.dev_mut(id)?.chosen = Chosen::All;
+                self.ipv4_add(id, spec.address, SCOPE_GLOBAL)
+            }
             IpNet::V6(_) => self.ipv6_add(id, spec.address, spec.nodad),
         }
     }
@@ -103,10 +108,10 @@ impl Node {
         let device = self.dev(id)?;
         let ipv4: Vec<IpNet> =
             device.addresses.iter().map(|a| a.address).filter(|a| a.addr().is_ipv4()).collect();
-        if device.kind.is_loopback() && ipv4.is_empty() {
-            let loopback = ipnet::Ipv4Net::new(std::net::Ipv4Addr::LOCALHOST, 8);
-            return loopback
-                .map_or(Ok(()), |address| self.ipv4_add(id, address.into(), SCOPE_HOST));
+        if device.kind.is_loopback() {
+            let loopback = ipnet::Ipv4Net::new(std::net::Ipv4Addr::LOCALHOST, 8).map(IpNet::from);
+            let absent = loopback.ok().filter(|address| !ipv4.contains(address));
+            return absent.map_or(Ok(()), |address| self.ipv4_add(id, address, SCOPE_HOST));
         }
         ipv4.into_iter().try_for_each(|address| self.ipv4_connect(id, address))
     }

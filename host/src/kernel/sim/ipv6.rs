@@ -9,8 +9,11 @@ use ipnet::{IpNet, Ipv6Net};
 use super::super::{Errno, IfIndex, IpvlanMode};
 use super::state::{Answer, Dad, DeviceId, Ipv6, Kind, NetnsKey, Node};
 
-/// How long detection takes here. In the kernel: up to 1 s of chance, then `retrans_time` (1 s).
-const DAD_TIME: Duration = Duration::from_millis(1500);
+/// How long detection waits before it begins. In the kernel: up to 1 s, by chance.
+const DAD_DELAY: Duration = Duration::from_millis(500);
+
+/// How long it waits for the answer to each of its `dad_transmits` questions: `retrans_time_ms`.
+const DAD_PROBE: Duration = Duration::from_secs(1);
 
 impl Node {
     pub(super) fn ipv6_disabled(&self, id: DeviceId) -> Answer<bool> {
@@ -157,7 +160,8 @@ impl Node {
             || self.all_int(netns, "net/ipv6/conf/all/accept_dad")? >= 1;
         let needless = !wanted || self.is_silent(id);
         let ready = self.is_ready(id);
-        let end = self.now + DAD_TIME;
+        let probes = u32::try_from(self.conf_int(id, "ipv6/conf/dad_transmits")?).unwrap_or(0);
+        let end = self.now + DAD_DELAY + DAD_PROBE * probes;
         for entry in &mut self.dev_mut(id)?.addresses {
             if entry.address == address && entry.dad == Dad::Waiting {
                 entry.dad = match (needless || entry.nodad, ready) {

@@ -2,7 +2,7 @@
 
 use super::super::{Errno, IfIndex, KindSpec, LinkChange, LinkSpec, Parent};
 use super::rules;
-use super::state::{Answer, Device, DeviceId, Ipv6, Kind, NetnsKey, Node, Roles};
+use super::state::{Answer, Chosen, Device, DeviceId, Ipv6, Kind, NetnsKey, Node, Roles};
 use crate::names::{IfName, Mac};
 
 impl Node {
@@ -128,8 +128,7 @@ impl Node {
         }
         // The peer is registered first, so that it has the lower index where both are together.
         let kind = Kind::Veth { peer: self.after_next() };
-        let peer_spec =
-            LinkSpec { name: peer.clone(), mac: peer_mac, ..spec.clone() };
+        let peer_spec = LinkSpec { name: peer.clone(), mac: peer_mac, ..spec.clone() };
         let far = self.create_plain(peer_netns, &peer_spec, kind)?;
         let near = self.create_plain(netns, spec, Kind::Veth { peer: far })?;
         Ok(near)
@@ -343,6 +342,7 @@ impl Node {
         device.index = index;
         device.addresses.clear();
         device.sysctls.clear();
+        device.chosen = Chosen::Keys(std::collections::BTreeSet::new());
         if device.ipv6 != Ipv6::Absent {
             device.ipv6 = Ipv6::Waiting;
         }

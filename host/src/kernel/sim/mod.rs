@@ -23,7 +23,7 @@
 //! assert_eq!(before, node.snapshot());
 //! ```
 //!
-//! Time passes only where a call waits: duplicate address detection takes 1.5 s of a wait, not of the
+//! Time passes only where a call waits: detection of a duplicate address takes 1.5 s of a wait, not of the
 //! clock. What Linux does with it is checked by `tests/kernel`, which runs the same cases on both.
 
 mod address;

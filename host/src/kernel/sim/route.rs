@@ -19,15 +19,17 @@ pub(super) const IPV6_KERNEL_METRIC: u32 = 256;
 const IPV6_METRIC: u32 = 1024;
 /// `RT_TABLE_MAIN`.
 const TABLE_MAIN: u32 = 254;
+/// `RT_TABLE_LOCAL`.
+const TABLE_LOCAL: u32 = 255;
 /// `RT_TABLE_DEFAULT`.
 const TABLE_DEFAULT: u32 = 253;
 
 /// What a look into the tables finds.
 enum Found {
-    /// An address of this machine, on that device.
-    Local(DeviceId),
-    /// The broadcast address of a connected network.
-    Broadcast,
+    /// Ourselves: that device, by this address of it.
+    Local(DeviceId, IpAddr),
+    /// The broadcast address of a connected network of that device, with its address there.
+    Broadcast(DeviceId, IpAddr),
     /// A route.
     Route(RouteEntry),
 }
@@ -66,9 +68,10 @@ impl Node {
         let link = spec.link.map(|index| self.find(netns, index)).transpose()?;
         let v4 = spec.destination.addr().is_ipv4();
         // IPv4 may go through an IPv6 gateway (RFC 5549), not the other way round.
-        let bad_gateway = spec.gateway.is_some_and(|ip| !v4 && ip.is_ipv4());
-        if bad_gateway || spec.source.is_some_and(|ip| ip.is_ipv4() != v4) {
-            return Err(Errno::EINVAL);
+        let is_v4 = |ip: Option<IpAddr>| ip.is_some_and(|ip| ip.is_ipv4());
+        if !v4 && (is_v4(spec.gateway) || is_v4(spec.source)) {
+            // An attribute that is too short.
+            return Err(Errno::ERANGE);
         }
         let device = if v4 {
             self.ipv4_nexthop(netns, spec, link)?
@@ -110,16 +113,17 @@ impl Node {
         let scope = scope(spec);
         let id = match (spec.gateway, link) {
             _ if scope > SCOPE_HOST => return Err(Errno::EINVAL),
-            (Some(_), _) if scope >= SCOPE_LINK => return Err(Errno::EINVAL),
+            (Some(_), _) if scope == SCOPE_HOST => return Err(Errno::EINVAL),
             (Some(IpAddr::V6(gateway)), link) => {
                 self.ipv6_gateway(netns, spec, gateway.into(), link)?
             }
             (Some(gateway), link) => {
                 let own = spec.table.filter(|table| *table != TABLE_MAIN);
-                match self.reach(netns, gateway, own, link, SCOPE_LINK) {
-                    Some(Found::Local(id)) => id,
+                // The gateway is nearer than what is behind it.
+                match self.reach(netns, gateway, own, link, SCOPE_LINK.max(scope + 1)) {
+                    Some(Found::Local(id, _)) => id,
                     Some(Found::Route(route)) => route.device,
-                    Some(Found::Broadcast) => return Err(Errno::EINVAL),
+                    Some(Found::Broadcast(..)) => return Err(Errno::EINVAL),
                     None => return Err(Errno::ENETUNREACH),
                 }
             }
@@ -129,7 +133,8 @@ impl Node {
         if !self.dev(id)?.up && scope != SCOPE_HOST {
             return Err(Errno::ENETDOWN);
         }
-        if spec.source.is_some_and(|source| self.owner_of(netns, source).is_none()) {
+        let is_ours = |source: IpAddr| source.is_ipv4() && self.owner_of(netns, source).is_some();
+        if spec.source.is_some_and(|source| !is_ours(source)) {
             return Err(Errno::EINVAL);
         }
         Ok(id)
@@ -187,7 +192,7 @@ impl Node {
         } else {
             match self.reach(netns, gateway, spec.table, link, SCOPE_GLOBAL) {
                 Some(Found::Route(route)) if route.gateway.is_none() => route.device,
-                Some(Found::Route(_) | Found::Local(_) | Found::Broadcast) | None => {
+                Some(Found::Route(_) | Found::Local(..) | Found::Broadcast(..)) | None => {
                     return Err(Errno::EHOSTUNREACH);
                 }
             }
@@ -232,14 +237,14 @@ impl Node {
                 let whole =
                     device.kind.is_loopback() && address.is_ipv4() && net.contains(&address);
                 if net.addr() == address || whole {
-                    return Some(Found::Local(id));
+                    return Some(Found::Local(id, net.addr()));
                 }
                 if address.is_ipv4()
                     && device.up
                     && net.prefix_len() < 31
                     && net.broadcast() == address
                 {
-                    return Some(Found::Broadcast);
+                    return Some(Found::Broadcast(id, net.addr()));
                 }
             }
         }
@@ -310,26 +315,39 @@ impl Node {
         match self.reach(netns, destination, None, None, SCOPE_GLOBAL) {
             Some(Found::Route(route)) => {
                 let source = route.source.or_else(|| self.source_for(&route, destination));
-                let found = self.seen(&route)?;
-                Ok(Route { destination: host, source, scope: SCOPE_GLOBAL, ..found })
-            }
-            Some(Found::Local(_) | Found::Broadcast) => {
-                let lo = self.find_name(netns, "lo").ok_or(Errno::ENODEV)?;
-                Ok(Route {
-                    destination: host,
-                    gateway: None,
-                    link: Some(self.dev(lo)?.index),
-                    source: Some(destination),
-                    scope: SCOPE_GLOBAL,
-                    table: 255,
-                    priority: 0,
-                    mtu: None,
-                    advmss: None,
-                    by_kernel: true,
+                let seen = Route { destination: host, source, ..self.seen(&route)? };
+                Ok(match destination {
+                    // The answer of `ip route get` leaves these out.
+                    IpAddr::V4(_) => {
+                        Route { scope: SCOPE_GLOBAL, priority: 0, by_kernel: false, ..seen }
+                    }
+                    IpAddr::V6(_) => seen,
                 })
             }
+            Some(Found::Local(_, source)) => {
+                let lo = self.find_name(netns, "lo").ok_or(Errno::ENODEV)?;
+                self.local_route(host, lo, source)
+            }
+            Some(Found::Broadcast(id, source)) => self.local_route(host, id, source),
             None => Err(Errno::ENETUNREACH),
         }
+    }
+
+    fn local_route(&self, destination: IpNet, id: DeviceId, source: IpAddr) -> Answer<Route> {
+        // IPv4's local table is looked up together with main (`fib_trie_unmerge`).
+        let table = if source.is_ipv4() { TABLE_MAIN } else { TABLE_LOCAL };
+        Ok(Route {
+            destination,
+            gateway: None,
+            link: Some(self.dev(id)?.index),
+            source: Some(source),
+            scope: SCOPE_GLOBAL,
+            table,
+            priority: 0,
+            mtu: None,
+            advmss: None,
+            by_kernel: source.is_ipv6(),
+        })
     }
 
     /// The address that a packet on this route leaves with: the link's that fits the next hop best.

@@ -1,6 +1,6 @@
 //! What the simulated node is made of, and how its parts find each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,6 +17,11 @@ pub(super) type Answer<T> = std::result::Result<T, Errno>;
 /// Number of a network namespace on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct NetnsKey(pub(super) u32);
+
+impl NetnsKey {
+    /// The host netns of a node.
+    pub(super) const FIRST: Self = Self(0);
+}
 
 /// Number of a device on the node; it stays when the device changes its namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +97,35 @@ pub(super) struct Device {
     /// Sysctls of the link by `ipv4/conf/KEY` and the like, as far as they are not the namespace's
     /// default.
     pub(super) sysctls: BTreeMap<String, String>,
+    /// Keys of `ipv4/conf` that were written for this link: it does not follow the default any more.
+    pub(super) chosen: Chosen,
+}
+
+/// Which of a link's IPv4 sysctls somebody chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Chosen {
+    /// These.
+    Keys(BTreeSet<String>),
+    /// All: the link was given an address.
+    All,
+}
+
+impl Chosen {
+    pub(super) fn has(&self, key: &str) -> bool {
+        match self {
+            Self::Keys(keys) => keys.contains(key),
+            Self::All => true,
+        }
+    }
+
+    pub(super) fn add(&mut self, key: &str) {
+        match self {
+            Self::Keys(keys) => {
+                keys.insert(key.to_owned());
+            }
+            Self::All => {}
+        }
+    }
 }
 
 /// What IPv6 thinks of a device.
@@ -385,6 +419,7 @@ impl Node {
             addresses: Vec::new(),
             ipv6: if mtu < super::rules::IPV6_MIN_MTU { Ipv6::Absent } else { Ipv6::Waiting },
             sysctls: BTreeMap::new(),
+            chosen: Chosen::Keys(BTreeSet::new()),
         }
     }
 

@@ -111,6 +111,8 @@ impl Node {
                 let row = rows().get(key).unwrap_or(row);
                 Ok(Place::Netns { key: key.to_owned(), row })
             }
+            // Of neighbours the first namespace of a machine alone has them.
+            "default" if *group == "neigh" && netns != NetnsKey::FIRST => Err(Errno::ENOENT),
             "default" => Ok(Place::Netns { key: key.to_owned(), row }),
             link => {
                 let device = self.find_name(netns, link).ok_or(Errno::ENOENT)?;
@@ -147,6 +149,7 @@ impl Node {
             }
             Place::Link { device, key, row } => {
                 let value = row.accept(value)?;
+                self.dev_mut(device)?.chosen.add(&key);
                 self.set_conf(device, &key, &value, row)
             }
         }
@@ -159,7 +162,7 @@ impl Node {
             "net/ipv6/conf/all/forwarding" => ("ipv6", "forwarding"),
             "net/ipv6/conf/all/disable_ipv6" => ("ipv6", "disable_ipv6"),
             "net/ipv6/conf/all/addr_gen_mode" => ("ipv6", "addr_gen_mode"),
-            _ => return Ok(()),
+            _ => return self.spread_default(netns, key, value),
         };
         let any = format!("net/{family}/conf/*/{item}");
         let row = rows().get(any.as_str()).ok_or(Errno::ENOENT)?;
@@ -168,6 +171,21 @@ impl Node {
         for device in self.members(netns) {
             if family == "ipv4" || self.dev(device)?.ipv6 != Ipv6::Absent {
                 self.set_conf(device, &format!("{family}/conf/{item}"), value, row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `devinet_copy_dflt_conf`: IPv4's defaults reach the links where nobody chose.
+    fn spread_default(&mut self, netns: NetnsKey, key: &str, value: &str) -> Answer<()> {
+        let item = key.strip_prefix("net/ipv4/conf/default/").filter(|item| *item != "forwarding");
+        let Some(item) = item else { return Ok(()) };
+        let own = format!("ipv4/conf/{item}");
+        let row = rows().get(format!("net/ipv4/conf/*/{item}").as_str()).ok_or(Errno::ENOENT)?;
+        for id in self.members(netns) {
+            let device = self.dev_mut(id)?;
+            if !device.chosen.has(&own) {
+                store(&mut device.sysctls, &own, value, row);
             }
         }
         Ok(())

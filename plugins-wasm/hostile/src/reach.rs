@@ -1,0 +1,121 @@
+//! Attacks that ask for what the grants do not give, or what makes no sense.
+
+use wasmcni_sdk::bindings::wasmcni::cni::delegate;
+use wasmcni_sdk::bindings::wasmcni::net::types::IpNetwork;
+use wasmcni_sdk::net::{
+    self, BridgeSpec, Detection, Link, Netns, RouteSpec, Role, Switch, Tagging, VethSpec, VlanRange,
+};
+use wasmcni_sdk::{CniResult, Error, Mac, code, nat, reservations, resolv_conf};
+
+use crate::Conf;
+use crate::attach::Made;
+
+/// Reaches for what the configuration names. Success only if the host let it.
+pub(crate) fn run(conf: &Conf, made: &Made) -> Result<(), Error> {
+    let host = || net::enter(Role::Host);
+    let container = || net::enter(Role::Container);
+    match conf.attack.as_str() {
+        "bridge" => host()?
+            .create_bridge(&BridgeSpec {
+                name: conf.name.clone(),
+                mtu: (conf.number != 0).then_some(conf.number),
+                vlan_filtering: Switch::Off,
+            })
+            .map(drop)
+            .map_err(Into::into),
+        "veth" => veth(&container()?, &host()?, &conf.name, None),
+        "veth-peer" => veth(&container()?, &host()?, "eth9", Some(conf.name.clone())),
+        "veth-inside" => veth(&container()?, &container()?, "eth9", Some(conf.name.clone())),
+        "find" => match host()?.find_link(&conf.name)? {
+            Some(_) => Ok(()),
+            None => Err(Error::new(code::INTERNAL, "there is none")),
+        },
+        "delete" => Ok(net::link(&host()?, &conf.name)?.delete()?),
+        "down" => Ok(net::link(&host()?, &conf.name)?.set_down()?),
+        "mac" => Ok(net::link(&host()?, &conf.name)?.set_mac((2, 0, 0, 0, 0, 1))?),
+        "steal-port" => {
+            let bridge = net::link(&host()?, &conf.bridge)?;
+            Ok(net::link(&host()?, &conf.name)?.set_master(&bridge)?)
+        }
+        "wrong-master" => Ok(inner(made)?.set_master(bridge(made)?)?),
+        "address" => Ok(inner(made)?.add_addr(address(&conf.value)?.into(), Detection::None)?),
+        "bridge-address" => Ok(bridge(made)?.add_addr(address(&conf.value)?.into(), Detection::None)?),
+        "prefix" => Ok(inner(made)?.add_addr(prefix(conf.number), Detection::None)?),
+        "masquerade-prefix" => Ok(nat::masquerade(prefix(conf.number))?),
+        "masquerade" => Ok(nat::masquerade(address(&conf.value)?.into())?),
+        "route-prefix" => route(&container()?, inner(made)?, prefix(conf.number)),
+        "route" => route(&host()?, bridge(made)?, address(&conf.value)?.into()),
+        "vlan" => {
+            let id = u16::try_from(conf.number).unwrap_or(u16::MAX);
+            let range = VlanRange { first: id, last: id, tagging: Tagging::empty() };
+            Ok(net::bridge_port::add_vlan(port(made)?, range)?)
+        }
+        "vlan-backwards" => {
+            let range = VlanRange { first: 9, last: 3, tagging: Tagging::empty() };
+            Ok(net::bridge_port::add_vlan(port(made)?, range)?)
+        }
+        "mtu" => Ok(inner(made)?.set_mtu(conf.number)?),
+        "guard-inside" => {
+            let mac = Mac([2, 0, 0, 0, 0, 1]).0;
+            let [a, b, c, d, e, f] = mac;
+            Ok(net::spoof_guard::pin(inner(made)?, (a, b, c, d, e, f))?)
+        }
+        "sysctl" => Ok(net::sysctl::write(&host()?, &conf.name, &conf.value)?),
+        "sysctl-inside" => Ok(net::sysctl::write(&container()?, &conf.name, &conf.value)?),
+        "sysctl-read" => Ok(net::sysctl::read(&host()?, &conf.name).map(drop)?),
+        "delegate" => CniResult::try_from(delegate::add(&conf.name)?).map(drop),
+        "delegate-del" => Ok(delegate::del(&conf.name)?),
+        "open" => Ok(reservations::open(Some(&conf.value)).map(drop)?),
+        "reserve" => {
+            let store = reservations::open(None)?;
+            Ok(store.reserve(address(&conf.value)?.addr().into(), 0).map(drop)?)
+        }
+        "resolv-conf" => Ok(resolv_conf::read(&conf.value).map(drop)?),
+        other => Err(Error::config("attack", format_args!("{other:?}"), "no such attack")),
+    }
+}
+
+fn veth(near: &Netns, far: &Netns, name: &str, peer: Option<String>) -> Result<(), Error> {
+    let spec = VethSpec { name: name.to_owned(), mtu: None, mac: None, peer_name: peer };
+    Ok(near.create_veth(&spec, far).map(drop)?)
+}
+
+fn route(netns: &Netns, link: &Link, destination: IpNetwork) -> Result<(), Error> {
+    let spec = RouteSpec {
+        destination,
+        gateway: None,
+        source: None,
+        scope: None,
+        table: None,
+        priority: None,
+        mtu: None,
+        advmss: None,
+    };
+    Ok(netns.add_route(spec, link)?)
+}
+
+/// 10.9.9.9 with a length that may be none.
+pub(crate) fn prefix(length: u32) -> IpNetwork {
+    let prefix_length = u8::try_from(length).unwrap_or(u8::MAX);
+    IpNetwork { address: std::net::IpAddr::from([10, 9, 9, 9]).into(), prefix_length }
+}
+
+fn address(text: &str) -> Result<ipnet::IpNet, Error> {
+    text.parse().map_err(|e| Error::config("value", format_args!("{text:?} ({e})"), "an address"))
+}
+
+fn inner(made: &Made) -> Result<&Link, Error> {
+    made.inner.as_ref().ok_or_else(too_early)
+}
+
+fn port(made: &Made) -> Result<&Link, Error> {
+    made.port.as_ref().ok_or_else(too_early)
+}
+
+fn bridge(made: &Made) -> Result<&Link, Error> {
+    made.bridge.as_ref().ok_or_else(too_early)
+}
+
+fn too_early() -> Error {
+    Error::config("at", "0", "the attack needs a link that is made later")
+}

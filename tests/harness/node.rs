@@ -1,0 +1,215 @@
+//! A node as a runtime sees it: plugins in a directory, and the calls it makes to them.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::exec::{Exec, Outcome, plugin_dir};
+use super::netns::{self, Netns};
+use super::programs::require;
+use super::sandbox;
+
+/// Where Debian's containernetworking-plugins puts the reference plugins.
+pub(crate) const REFERENCE: &str = "/usr/lib/cni";
+
+/// Where programs are that plugins of the reference call (`iptables`).
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A node: a directory of plugins, and a root below which they keep their files.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    plugins: PathBuf,
+    root: PathBuf,
+}
+
+impl Node {
+    /// A node with wasmcni, its files below `dir`.
+    pub(crate) fn new(dir: &Path) -> Self {
+        let plugins = plugin_dir(&dir.join("bin"));
+        Self { plugins, root: dir.join("root") }
+    }
+
+    /// The same node with the reference plugins. They know no other root, so configurations must name
+    /// [`Node::data_dir`].
+    pub(crate) fn reference(&self) -> Self {
+        Self { plugins: REFERENCE.into(), ..self.clone() }
+    }
+
+    /// The directory of plugins.
+    pub(crate) fn plugins(&self) -> &Path {
+        &self.plugins
+    }
+
+    /// A path below the node's root.
+    pub(crate) fn below(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Where reservations are when nothing else is said.
+    pub(crate) fn data_dir(&self) -> String {
+        self.below("var/lib/cni/networks").display().to_string()
+    }
+
+    /// Allows the execution of native delegates.
+    pub(crate) fn allow_natives(&self, names: &[&str]) {
+        let dir = self.below("etc/wasmcni");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("wasmcni.toml"), format!("natives = {names:?}\n")).unwrap();
+    }
+
+    /// A call of `plugin` that is about a network.
+    pub(crate) fn network_call_of(&self, plugin: &str, verb: &str, conf: &Value) -> Exec {
+        Exec::of(&self.plugins.join(plugin))
+            .root(&self.root)
+            .env("PATH", PATH)
+            .env("CNI_COMMAND", verb)
+            .env("CNI_PATH", self.plugins.display().to_string())
+            .stdin(conf.to_string())
+    }
+
+    /// A call of the plugin that the configuration names.
+    pub(crate) fn network_call(&self, verb: &str, conf: &Value) -> Exec {
+        self.network_call_of(conf["type"].as_str().expect("a type"), verb, conf)
+    }
+
+    /// A call that is about an attachment.
+    pub(crate) fn call(&self, verb: &str, conf: &Value, of: &Container) -> Exec {
+        self.network_call(verb, conf)
+            .env("CNI_CONTAINERID", &of.id)
+            .env("CNI_NETNS", of.netns.path().display().to_string())
+            .env("CNI_IFNAME", &of.ifname)
+    }
+
+    /// ADD, which must succeed.
+    #[track_caller]
+    pub(crate) fn add(&self, conf: &Value, of: &Container) -> Value {
+        self.call("ADD", conf, of).run().success()
+    }
+
+    /// DEL, which must succeed.
+    #[track_caller]
+    pub(crate) fn del(&self, conf: &Value, of: &Container) {
+        let result = self.call("DEL", conf, of).run().success();
+        assert_eq!(result, Value::Null, "DEL writes nothing");
+    }
+
+    /// CHECK against ADD's result.
+    pub(crate) fn check(&self, conf: &Value, of: &Container, result: &Value) -> Outcome {
+        self.call("CHECK", &with(conf, json!({ "prevResult": result })), of).run()
+    }
+
+    /// All that attachments leave on a node, but for links named in `kept`: links, elements of nftables
+    /// sets, reservations, journals.
+    pub(crate) fn leftovers(&self, kept: &[&str]) -> Vec<String> {
+        let mut left = self.files();
+        let links = netns::names(&netns::ip_json(&["link"]));
+        left.extend(
+            links.into_iter().filter(|l| l != "lo" && !kept.contains(&l.as_str())).map(|l| format!("link {l}")),
+        );
+        left.extend(netns::nft_elements());
+        left
+    }
+
+    /// Reservations and journals.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let mut left: Vec<String> = self.reservations().iter().map(|a| format!("reservation {a}")).collect();
+        let journals = walk(&self.below("run/wasmcni/attachments"));
+        left.extend(journals.iter().map(|file| format!("journal {}", file.display())));
+        left
+    }
+
+    /// The addresses that files below the root reserve, in their order.
+    pub(crate) fn reservations(&self) -> Vec<IpAddr> {
+        let files = walk(&self.root);
+        let name = |file: &PathBuf| file.file_name()?.to_str()?.parse().ok();
+        let mut addresses: Vec<IpAddr> = files.iter().filter_map(name).collect();
+        addresses.sort();
+        addresses
+    }
+}
+
+/// Runs a test in a sandbox, on a node of its own, if the witnesses are here.
+pub(crate) fn on_a_node(test: impl FnOnce(Node)) {
+    sandbox::run(|| {
+        if ["ip", "bridge", "nft", "nsenter", "ping"].iter().all(|program| require(program)) {
+            test(Node::new(Path::new("/run/node")));
+        }
+    });
+}
+
+/// Waits until something is so, as it must soon be.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "not in {PATIENCE:?}: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Every file below a directory; none if there is no directory.
+fn walk(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+/// A container's netns, and what the runtime calls the container and its interface.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub(crate) netns: Netns,
+    pub(crate) id: String,
+    pub(crate) ifname: String,
+}
+
+impl Container {
+    /// A container of this name, to have `eth0`.
+    pub(crate) fn new(name: &str) -> Self {
+        Self { netns: Netns::new(name), id: format!("id-{name}"), ifname: "eth0".to_owned() }
+    }
+
+    /// The container's interface, as `ip -json -details addr` tells it.
+    pub(crate) fn interface(&self) -> Value {
+        self.netns.ip_json(&["-details", "addr", "show", "dev", &self.ifname])[0].clone()
+    }
+
+    /// The container's addresses, link-local ones left out: `10.0.0.2/24`, sorted.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        netns::addresses(&self.interface())
+    }
+
+    /// The container's routes, link-local ones left out, as `default via 10.0.0.1 dev eth0`, sorted.
+    pub(crate) fn routes(&self) -> Vec<String> {
+        let mut routes: Vec<String> = ["-4", "-6"]
+            .iter()
+            .flat_map(|family| {
+                let text = self.netns.exec("ip", &[family, "route"]);
+                text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+            })
+            .filter(|route| !route.starts_with("fe80::/64 "))
+            .collect();
+        routes.sort();
+        routes
+    }
+}
+
+/// The configuration with further keys, or other values of those it has. `null` takes a key away.
+pub(crate) fn with(conf: &Value, more: Value) -> Value {
+    let mut conf = conf.clone();
+    let Value::Object(more) = more else { panic!("{more} is not an object") };
+    for (key, value) in more {
+        if value.is_null() {
+            conf.as_object_mut().expect("a configuration is an object").remove(&key);
+        } else {
+            conf[key] = value;
+        }
+    }
+    conf
+}

@@ -1,0 +1,1 @@
+//! The same calls to wasmcni and to the reference plugins.
