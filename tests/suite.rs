@@ -9,6 +9,7 @@
 )]
 
 mod harness;
+mod isolation;
 mod kernel;
 mod plugins;
 mod protocol;

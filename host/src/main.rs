@@ -16,6 +16,11 @@ use wasmcni::component::{BUNDLED, Bundled, find};
 use wasmcni::directories::Directories;
 use wasmcni::node::LinuxNode;
 
+/// musl's allocator maps and unmaps memory some two hundred times in one ADD.
+/// See `docs/decisions/0008-start-up.md`.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let called = words.next().unwrap_or_default();

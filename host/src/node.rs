@@ -26,8 +26,4 @@ impl Node for LinuxNode {
         let kernel = LinuxKernel::new(container).map_err(|e| problem(e.to_string()))?;
         Ok(Box::new(if self.deferring_deletes { kernel.deferring_deletes() } else { kernel }))
     }
-
-    fn is_own_netns(&self, netns: &Path) -> bool {
-        ContainerNetns::open(netns).is_ok_and(|netns| netns.is_own().unwrap_or(false))
-    }
 }

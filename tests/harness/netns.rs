@@ -32,6 +32,15 @@ impl Netns {
         Self { path }
     }
 
+    /// The same namespace under another name.
+    pub(crate) fn alias(of: &Self, name: &str) -> Self {
+        let path = Path::new("/run/netns").join(name);
+        File::create_new(&path).unwrap_or_else(|error| panic!("creating {path:?}: {error}"));
+        let flags = MsFlags::MS_BIND;
+        mount(Some(&of.path), &path, None::<&str>, flags, None::<&str>).expect("a sandbox may mount");
+        Self { path }
+    }
+
     /// `/run/netns/NAME`.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -137,6 +146,11 @@ pub(crate) fn nft_elements() -> Vec<String> {
 /// `nft -j list ruleset` in the calling thread's namespace.
 pub(crate) fn nft_json() -> Value {
     json(&succeed(Command::new("nft").args(["-j", "list", "ruleset"])))
+}
+
+/// Every rule and set of the calling thread's namespace goes.
+pub(crate) fn flush_nft() {
+    succeed(Command::new("nft").args(["flush", "ruleset"]));
 }
 
 /// `bridge -json -details ARGUMENT…` in the calling thread's namespace.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::guest::Runner;
 use super::node_lock::NodeLock;
 use super::undoing::{self, Taken};
-use super::{Job, World, journal, journal_error, netns_error, runner};
+use super::{Job, World, journal, journal_error, netns_error, not_own_netns, runner};
 use crate::cni::{CniError, CniResult, Code};
 use crate::component::Bundled;
 use crate::journal::{Journal, Journals, Undo};
@@ -14,6 +14,7 @@ use crate::kernel::{Kernel, Role};
 /// Serves ADD; returns the result's JSON.
 pub(super) fn run(world: &World, plugin: &Bundled, job: Job) -> Result<String, CniError> {
     let mut kernel = world.node.kernel(job.netns.as_deref()).map_err(|e| netns_error(&e))?;
+    not_own_netns(kernel.as_ref(), &job)?;
     let journals = Journals::open(&world.directories.run).map_err(|e| journal_error(&e))?;
     let lock = NodeLock::shared(&world.directories.run)?;
     let mut journal = journal(&journals, &job, plugin)?;

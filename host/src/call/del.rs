@@ -2,7 +2,7 @@
 
 use super::node_lock::NodeLock;
 use super::undoing::{self, Taken};
-use super::{Job, World, journal, journal_error, runner};
+use super::{Job, World, journal, journal_error, netns_error, not_own_netns, runner};
 use crate::cni::CniError;
 use crate::component::Bundled;
 use crate::journal::Journals;
@@ -14,9 +14,10 @@ pub(super) fn run(world: &World, plugin: &Bundled, job: Job) -> Result<String, C
         Ok(kernel) => kernel,
         Err(problem) => {
             (world.log)(&format!("warn: going on without the container's netns: {problem}"));
-            world.node.kernel(None).map_err(|e| super::netns_error(&e))?
+            world.node.kernel(None).map_err(|e| netns_error(&e))?
         }
     };
+    not_own_netns(kernel.as_ref(), &job)?;
     let journals = Journals::open(&world.directories.run).map_err(|e| journal_error(&e))?;
     let lock = NodeLock::shared(&world.directories.run)?;
     let journal = journal(&journals, &job, plugin)?;

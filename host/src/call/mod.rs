@@ -21,7 +21,7 @@ use crate::component::Bundled;
 use crate::directories::Directories;
 use crate::gate::Call;
 use crate::journal::{Journal, JournalError, Journals};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Role};
 use crate::names::Attachment;
 use guest::Runner;
 
@@ -45,9 +45,6 @@ pub trait Node {
     /// # Errors
     /// When the netns cannot be entered.
     fn kernel(&self, netns: Option<&Path>) -> Result<Box<dyn Kernel>, NetnsProblem>;
-
-    /// Whether the path is the node's own netns.
-    fn is_own_netns(&self, netns: &Path) -> bool;
 }
 
 /// Everything outside that a call depends on.
@@ -102,13 +99,15 @@ struct Job {
     args: CniArgs,
     path: Vec<PathBuf>,
     netns: Option<PathBuf>,
+    /// Whether `netns` may be the node's own.
+    netns_override: bool,
     prev_result: Option<CniResult>,
     valid: Option<Vec<ValidAttachment>>,
 }
 
 /// Serves a request for the plugin of CNI type `plugin`.
 pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
-    let (job, netns_override, damage) = match request {
+    let (job, damage) = match request {
         Request::About(text) => {
             return Reply { stdout: String::new(), stderr: text, status: 0 };
         }
@@ -121,10 +120,11 @@ pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
                 args: add.args,
                 path: add.path,
                 netns: Some(add.netns),
+                netns_override: add.netns_override,
                 prev_result: add.prev_result,
                 valid: None,
             };
-            (job, add.netns_override, None)
+            (job, None)
         }
         Request::Del(del) => {
             let job = Job {
@@ -134,10 +134,11 @@ pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
                 args: del.args,
                 path: del.path,
                 netns: del.netns,
+                netns_override: del.netns_override,
                 prev_result: del.prev_result,
                 valid: None,
             };
-            (job, del.netns_override, del.damage)
+            (job, del.damage)
         }
         Request::Check(check) => {
             let job = Job {
@@ -147,10 +148,11 @@ pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
                 args: check.args,
                 path: check.path,
                 netns: Some(check.netns),
+                netns_override: true,
                 prev_result: check.prev_result,
                 valid: None,
             };
-            (job, true, None)
+            (job, None)
         }
         Request::Gc(gc) => {
             let job = Job {
@@ -160,10 +162,11 @@ pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
                 args: gc.args,
                 path: gc.path,
                 netns: None,
+                netns_override: true,
                 prev_result: None,
                 valid: gc.valid,
             };
-            (job, true, None)
+            (job, None)
         }
         Request::Status(status) => {
             let job = Job {
@@ -173,22 +176,23 @@ pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
                 args: status.args,
                 path: status.path,
                 netns: None,
+                netns_override: true,
                 prev_result: None,
                 valid: None,
             };
-            (job, true, None)
+            (job, None)
         }
     };
     if let Some(damage) = damage {
         (world.log)(&format!("warn: going on without prevResult: {damage}"));
     }
     let version = job.conf.version;
-    let served = not_own_netns(world, &job, netns_override).and_then(|()| match job.verb {
+    let served = match job.verb {
         Verb::Add => add::run(world, plugin, job),
         Verb::Del => del::run(world, plugin, job),
         Verb::Gc => gc::run(world, plugin, job),
         Verb::Check | Verb::Status | Verb::Version => look(world, plugin, job),
-    });
+    };
     match served {
         Ok(stdout) => Reply::success(stdout),
         Err(error) => Reply::failure(&error, Some(version)),
@@ -197,17 +201,17 @@ pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
 
 /// Before any work: a runtime that gives the node's own netns would have its node's links changed.
 /// (The CNI library's skeleton checks the same, after the work.)
-fn not_own_netns(world: &World, job: &Job, netns_override: bool) -> Result<(), CniError> {
-    match &job.netns {
-        Some(netns) if !netns_override && world.node.is_own_netns(netns) => Err(CniError::new(
-            Code::InvalidNetns,
-            format!(
-                "CNI_NETNS {netns:?} is the node's own netns, not a container's; set \
-                 CNI_NETNS_OVERRIDE=1 if that is meant"
-            ),
-        )),
-        _ => Ok(()),
+fn not_own_netns(kernel: &dyn Kernel, job: &Job) -> Result<(), CniError> {
+    let container = kernel.netns(Role::Container);
+    if job.netns_override || container.is_none() || container != kernel.netns(Role::Host) {
+        return Ok(());
     }
+    let netns = job.netns.as_deref().unwrap_or(Path::new(""));
+    let text = format!(
+        "CNI_NETNS {netns:?} is the node's own netns, not a container's; set \
+         CNI_NETNS_OVERRIDE=1 if that is meant"
+    );
+    Err(CniError::new(Code::InvalidNetns, text))
 }
 
 /// CHECK and STATUS: nothing is changed, nothing written down.

@@ -43,10 +43,13 @@ fn in_force(directories: &Directories, plugin: &Bundled) -> Result<InForce, Fail
     match config::grant_file(&directories.config, plugin.name).doing(doing)? {
         None => shipped(plugin),
         Some((path, text)) => {
-            let grants = policy::parse(&text, &path.display().to_string()).doing(doing).map_err(|e| {
-                let name = plugin.name;
-                e.remedy(format!("Until it is mended, every call of {name} fails with code 103."))
-            })?;
+            let grants =
+                policy::parse(&text, &path.display().to_string()).doing(doing).map_err(|e| {
+                    let name = plugin.name;
+                    e.remedy(format!(
+                        "Until it is mended, every call of {name} fails with code 103."
+                    ))
+                })?;
             Ok(InForce { source: Source::Operator(path), text, grants })
         }
     }

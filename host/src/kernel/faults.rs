@@ -71,6 +71,7 @@ type Action = Box<dyn FnMut(&Operation) + Send>;
 /// What happens.
 enum Fault {
     Refuse(Errno),
+    Lose(Errno),
     Before(Action),
     After(Action),
 }
@@ -79,6 +80,7 @@ impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refuse(errno) => write!(f, "Refuse({errno:?})"),
+            Self::Lose(errno) => write!(f, "Lose({errno:?})"),
             Self::Before(_) => f.write_str("Before(..)"),
             Self::After(_) => f.write_str("After(..)"),
         }
@@ -139,6 +141,13 @@ impl<K: Kernel> Faults<K> {
         self.with(at, Fault::Refuse(errno))
     }
 
+    /// That operation is done, if the kernel does it, and its answer replaced by this errno, as when it is
+    /// lost.
+    #[must_use]
+    pub fn lose(self, at: At, errno: Errno) -> Self {
+        self.with(at, Fault::Lose(errno))
+    }
+
     /// This is done before that operation.
     #[must_use]
     pub fn before(self, at: At, action: impl FnMut(&Operation) + Send + 'static) -> Self {
@@ -174,11 +183,12 @@ impl<K: Kernel> Faults<K> {
     ) -> Result<T> {
         let (operation, of_its_name) = self.record.add(name, object);
         let reached = |at: &At| at.is_reached(&operation, of_its_name);
-        let mut refusal = None;
+        let (mut refusal, mut lost) = (None, None);
         for (_, fault) in self.faults.iter_mut().filter(|(at, _)| reached(at)) {
             match fault {
                 Fault::Before(action) => action(&operation),
                 Fault::Refuse(errno) => refusal = Some(*errno),
+                Fault::Lose(errno) => lost = Some(*errno),
                 Fault::After(_) => {}
             }
         }
@@ -189,10 +199,13 @@ impl<K: Kernel> Faults<K> {
         for (_, fault) in self.faults.iter_mut().filter(|(at, _)| reached(at)) {
             match fault {
                 Fault::After(action) => action(&operation),
-                Fault::Before(_) | Fault::Refuse(_) => {}
+                Fault::Before(_) | Fault::Refuse(_) | Fault::Lose(_) => {}
             }
         }
-        done
+        match lost {
+            Some(errno) => Err(KernelError::new(operation.to_string(), errno)),
+            None => done,
+        }
     }
 }
 
@@ -338,6 +351,14 @@ mod tests {
 
     fn up() -> LinkChange {
         LinkChange::Up
+    }
+
+    #[test]
+    fn a_lost_answer_is_of_something_done() {
+        let mut kernel = Faults::new(Sim::new()).lose(At::Number(1), Errno::ETIMEDOUT);
+        let lost = kernel.link_set(Role::Host, IfIndex(1), &up()).unwrap_err();
+        assert_eq!(lost.errno, Errno::ETIMEDOUT);
+        assert!(kernel.link_by_index(Role::Host, IfIndex(1)).unwrap().unwrap().up);
     }
 
     #[test]

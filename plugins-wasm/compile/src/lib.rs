@@ -37,17 +37,24 @@ pub fn build(
     target: &str,
 ) -> Result<Vec<Plugin>> {
     let modules = build_modules(workspace, packages, scratch)?;
-    let engine = compiler(target)?;
     let mut plugins = Vec::new();
     for (name, path) in packages.iter().zip(modules) {
         let plugin = (|| -> Result<Plugin> {
             let component = componentize(&std::fs::read(&path)?)?;
-            let compiled = engine.precompile_component(&component)?;
+            let compiled = compile(&component, target)?;
             Ok(Plugin { name: (*name).to_owned(), component, compiled })
         })();
         plugins.push(plugin.map_err(|e| format!("building plugin {name:?}: {e:?}"))?);
     }
     Ok(plugins)
+}
+
+/// Compiles a component for `target`, a Rust target triple.
+///
+/// # Errors
+/// When it is no component, or Cranelift fails.
+pub fn compile(component: &[u8], target: &str) -> Result<Vec<u8>> {
+    Ok(compiler(target)?.precompile_component(component)?)
 }
 
 /// Runs cargo for the wasm target; returns each package's core module.
@@ -79,8 +86,12 @@ fn build_modules(workspace: &Path, packages: &[&str], scratch: &Path) -> Result<
     Ok(packages.iter().map(|p| out.join(format!("{}.wasm", p.replace('-', "_")))).collect())
 }
 
-/// Wraps a core module that wit-bindgen made into a component.
-fn componentize(module: &[u8]) -> Result<Vec<u8>> {
+/// Wraps a core module into a component. The module says in a section of its own which world it is of, as
+/// those of wit-bindgen do.
+///
+/// # Errors
+/// When it does not, or is not of that world.
+pub fn componentize(module: &[u8]) -> Result<Vec<u8>> {
     let component = wit_component::ComponentEncoder::default()
         .validate(true)
         .module(module)

@@ -47,11 +47,18 @@ fn configure(
     net::write_if_there(container, &format!("net/ipv4/conf/{ifname}/arp_notify"), "1")?;
     iface.add_addresses(result, Detection::None)?;
     link.set_up()?;
+    let (by_node, on_link): (Vec<_>, Vec<_>) =
+        plan.container_routes.iter().partition(|route| route.gateway.is_some());
+    for route in on_link {
+        container.add_route(*route, link)?;
+    }
+    // While their gateways are on the link: the kernel asks no more when a route is there.
+    iface.add_routes(&plan::by_other_gateways(plan, result))?;
     for network in &plan.networks {
         let any = wasmcni_sdk::Route::new(*network, None);
         container.delete_route((&any).into(), link)?;
     }
-    for route in &plan.container_routes {
+    for route in by_node {
         container.add_route(*route, link)?;
     }
     iface.add_routes(result)

@@ -98,6 +98,19 @@ pub(crate) fn of(result: &CniResult, index: u32) -> Result<Plan, Error> {
     Ok(plan)
 }
 
+/// Of the result, only the routes by a gateway that is neither the node nor reached by way of it, but was
+/// on the link before: `10.9.0.0/16 via 10.1.1.7`.
+pub(crate) fn by_other_gateways(plan: &Plan, result: &CniResult) -> CniResult {
+    let is_one = |route: &&Route| {
+        let other = |g: &IpAddr| !plan.gateways.iter().any(|gateway| gateway.addr() == *g);
+        let on_link = |g: &IpAddr| plan.networks.iter().any(|network| network.contains(g));
+        route.gateway.is_some_and(|g| other(&g) && on_link(&g))
+            && !plan.networks.contains(&route.destination.trunc())
+    };
+    let routes = result.routes.iter().filter(is_one).cloned().collect();
+    CniResult { routes, ..result.clone() }
+}
+
 fn route(destination: IpNet, gateway: Option<IpAddr>, source: Option<IpAddr>) -> RouteSpec {
     let spec = RouteSpec::from(&Route::new(destination, gateway));
     RouteSpec { source: source.map(Into::into), ..spec }
@@ -168,6 +181,22 @@ mod tests {
         let plan = planned(&[("10.1.1.5/32", "10.1.1.1")]);
         assert!(plan.networks.is_empty());
         assert_eq!(text(&plan.container_routes), ["10.1.1.1/32  10.1.1.5 "]);
+    }
+
+    #[test]
+    fn a_route_may_go_by_another_gateway_of_the_network() {
+        let routes = [
+            ("10.9.0.0/16", "10.1.1.7"),
+            ("0.0.0.0/0", "10.1.1.1"),
+            ("10.8.0.0/16", ""),
+            ("10.7.0.0/16", "192.0.2.1"),
+            ("10.1.1.0/24", "10.1.1.7"),
+        ];
+        let route = |(to, by): (&str, &str)| Route::new(to.parse().unwrap(), by.parse().ok());
+        let routes = routes.map(route).to_vec();
+        let result = CniResult { routes, ..given(&[("10.1.1.5/24", "10.1.1.1")]) };
+        let others = by_other_gateways(&of(&result, CONTAINER).unwrap(), &result);
+        assert_eq!(others.routes, result.routes[..1]);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //!
 //! A program of its own, because a process may enter a user namespace only while it has one thread.
 
+#![allow(clippy::disallowed_methods, reason = "this is the place where tests get what is ambient")]
+
 use std::ffi::{CString, OsString};
 use std::fmt::Display;
 use std::fs;

@@ -65,7 +65,10 @@ fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let blue = attach(stage, &node, &list, blue)?;
     let green = attach(stage, &node, &list, green)?;
 
-    stage.step("What came of it", "As the kernel has it, in the words of `ip address` and `ip route`:")?;
+    stage.step(
+        "What came of it",
+        "As the kernel has it, in the words of `ip address` and `ip route`:",
+    )?;
     show_networks(stage, &node)?;
 
     stage.step(
@@ -92,7 +95,9 @@ fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
     )?;
     refuse(stage, &mut node, &rules, &network::HALFWAY)?;
     let had = node.last_reserved("another")?;
-    stage.line(format_args!("That it was under way can be seen: host-local last handed out {had}."))?;
+    stage.line(format_args!(
+        "That it was under way can be seen: host-local last handed out {had}."
+    ))?;
 
     stage.step("CHECK", "The runtime asks whether both attachments are still what ADD made.")?;
     for attached in [&blue, &green] {

@@ -41,12 +41,17 @@ pub(super) fn enter(program: &Path) -> Result<PathBuf, Failure> {
             write("/proc/self/gid_map", &format!("0 {group} 1"))?;
         }
         // Root needs no user namespace to have the others.
-        Err(_) if user.is_root() => refused(unshare(network), "making mount and network namespaces")?,
+        Err(_) if user.is_root() => {
+            refused(unshare(network), "making mount and network namespaces")?
+        }
         Err(errno) => refused(Err(errno), "making user, mount and network namespaces")?,
     }
     // What is mounted from here on is not seen outside. Equivalent: mount --make-rprivate /
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    refused(mount(None::<&str>, "/", None::<&str>, private, None::<&str>), "making mounts private")?;
+    refused(
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>),
+        "making mounts private",
+    )?;
     let usable = |dir: &&Path| dir.is_dir() && !program.starts_with(dir);
     let scratch = SCRATCH.iter().map(Path::new).find(usable).ok_or_else(|| {
         Failure::new("looking for a directory to work in", format!("there is none of {SCRATCH:?}"))
@@ -58,11 +63,13 @@ pub(super) fn enter(program: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn refused(done: nix::Result<()>, doing: &str) -> Result<(), Failure> {
-    done.map_err(|errno| match errno {
-        // CONFIG_USER_NS is off; all else of these is a matter of settings.
-        Errno::EINVAL => Failure::new(doing, format!("{errno}: this kernel has no such namespaces"))
-            .remedy("Run the demo as root, or on another kernel."),
-        errno => Failure::new(doing, errno).remedy(REMEDY),
+    done.map_err(|errno| {
+        // CONFIG_USER_NS is off; all else is a matter of settings.
+        if errno == Errno::EINVAL {
+            return Failure::new(doing, format!("{errno}: this kernel has no such namespaces"))
+                .remedy("Run the demo as root, or on another kernel.");
+        }
+        Failure::new(doing, errno).remedy(REMEDY)
     })
 }
 

@@ -76,7 +76,9 @@ fn echo(socket: &UdpSocket, to: Ipv4Addr, sequence: u16) -> io::Result<Echo> {
         socket.set_read_timeout(Some(left))?;
         let length = match socket.recv(&mut packet) {
             Ok(length) => length,
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => continue,
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                continue;
+            }
             Err(e) => return Err(e),
         };
         let took = begun.elapsed();

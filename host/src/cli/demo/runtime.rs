@@ -50,7 +50,9 @@ pub(super) fn call(
         show(stage, &plugin, verb, container, &executed)?;
         if !executed.status.success() {
             let error = CniError::from_json(&executed.stdout);
-            return error.map(Err).ok_or_else(|| Failure::new(doing(), "it failed with no CNI error"));
+            return error
+                .map(Err)
+                .ok_or_else(|| Failure::new(doing(), "it failed with no CNI error"));
         }
         if verb == Verb::Add {
             let added = CniResult::from_delegate(&executed.stdout, list.version);

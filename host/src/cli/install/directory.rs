@@ -185,5 +185,7 @@ fn needs_root(failure: Failure) -> Failure {
     if nix::unistd::geteuid().is_root() {
         return failure;
     }
-    failure.remedy("The plugin directory is root's: run it as root (sudo), or name another one by --dir.")
+    failure.remedy(
+        "The plugin directory is root's: run it as root (sudo), or name another one by --dir.",
+    )
 }

@@ -20,11 +20,8 @@ const BINARY: &str = "wasmcni";
 pub(super) fn run(install: &words::Install, out: &mut dyn Write) -> Result<(), Failure> {
     let program = Program::own()?;
     let path = &install.dir;
-    let directory = if install.dry_run {
-        Directory::open(path)?
-    } else {
-        Some(Directory::open_or_make(path)?)
-    };
+    let directory =
+        if install.dry_run { Directory::open(path)? } else { Some(Directory::open_or_make(path)?) };
     let found = |name: &str| match &directory {
         Some(directory) => directory.look(name, &program),
         None => Ok(plan::Found::Nothing),
@@ -40,12 +37,15 @@ pub(super) fn run(install: &words::Install, out: &mut dyn Write) -> Result<(), F
         if let Some(directory) = directory.as_ref().filter(|_| !install.dry_run) {
             directory.act(step, &program)?;
         }
-        say(out, format_args!("{}: {}", path.join(step.name).display(), told(step, install.dry_run)))?;
+        say(
+            out,
+            format_args!("{}: {}", path.join(step.name).display(), told(step, install.dry_run)),
+        )?;
     }
     match &directory {
-        Some(directory) if !install.dry_run && steps.iter().any(Step::changes) => directory
-            .sync()
-            .doing(|| format!("bringing {path:?} to the disk")),
+        Some(directory) if !install.dry_run && steps.iter().any(Step::changes) => {
+            directory.sync().doing(|| format!("bringing {path:?} to the disk"))
+        }
         _ => Ok(()),
     }
 }

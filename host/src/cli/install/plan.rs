@@ -90,8 +90,11 @@ pub(super) fn make<'a>(
     }
     if !in_the_way.is_empty() {
         let names: Vec<&str> = in_the_way.iter().map(String::as_str).collect();
-        return Err(Failure::new(list(&names), "there from an earlier --replace, so nothing was changed")
-            .remedy("Move it away, or delete it if you do not want it back."));
+        return Err(Failure::new(
+            list(&names),
+            "there from an earlier --replace, so nothing was changed",
+        )
+        .remedy("Move it away, or delete it if you do not want it back."));
     }
     Ok(steps)
 }
@@ -168,8 +171,7 @@ mod tests {
 
     #[test]
     fn one_refusal_refuses_all_and_names_all() {
-        let names =
-            [("wasmcni", Found::Nothing), ("bridge", Found::File), ("ptp", Found::File)];
+        let names = [("wasmcni", Found::Nothing), ("bridge", Found::File), ("ptp", Found::File)];
         let refused = acts(&names, false).unwrap_err();
         assert!(refused.contains("bridge, ptp") && !refused.contains("wasmcni,"), "{refused}");
     }

@@ -10,11 +10,7 @@ use std::io;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{ForkResult, close, fork};
-
-/// Most descriptors that the child looks at, whatever the limit of open files is.
-const MOST_DESCRIPTORS: u64 = 1 << 16;
 
 /// Runs `act` in a child that holds no descriptor but `keep`: none of the runtime's pipes, none of
 /// our locks. The parent returns at once.
@@ -23,24 +19,22 @@ const MOST_DESCRIPTORS: u64 = 1 << 16;
 /// must be one that the kernel announces.
 ///
 /// # Errors
-/// `EAGAIN`, `ENOMEM`: no process can be made.
+/// `EAGAIN`, `ENOMEM`: no process can be made. Those of reading `/proc/self/fd`: what the child would
+/// hold is not known, so there is none.
 pub(super) fn in_child(
     keep: &[libc::c_int],
     act: impl FnOnce() -> io::Result<()>,
 ) -> Result<(), Errno> {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(MOST_DESCRIPTORS, |(soft, _)| soft);
-    let end = libc::c_int::try_from(limit.min(MOST_DESCRIPTORS)).unwrap_or(libc::c_int::MAX);
+    let others = open_descriptors(keep)?;
     // SAFETY: after the fork of a process with threads, the child may only call what is safe in a
     // signal handler (fork(2), signal-safety(7)). The child below calls close(2), `act`, which by
     // contract makes system calls only, and _exit(2). It allocates nothing and unwinds nowhere.
     match unsafe { fork() }? {
         ForkResult::Parent { .. } => Ok(()),
         ForkResult::Child => {
-            for descriptor in 0..end {
-                if !keep.contains(&descriptor) {
-                    // Most numbers are of no open file.
-                    let _ = close(descriptor);
-                }
+            for descriptor in &others {
+                // What cannot be closed is not open.
+                let _ = close(*descriptor);
             }
             let status = libc::c_int::from(act().is_err());
             // SAFETY: _exit(2) ends the child at once: no destructor of the parent's objects runs
@@ -48,4 +42,19 @@ pub(super) fn in_child(
             unsafe { libc::_exit(status) }
         }
     }
+}
+
+/// Every open descriptor but `keep`. (proc_pid_fd(5))
+fn open_descriptors(keep: &[libc::c_int]) -> Result<Vec<libc::c_int>, Errno> {
+    let errno = |e: io::Error| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd").map_err(errno)? {
+        let name = entry.map_err(errno)?.file_name();
+        if let Some(descriptor) = name.to_str().and_then(|text| text.parse().ok())
+            && !keep.contains(&descriptor)
+        {
+            found.push(descriptor);
+        }
+    }
+    Ok(found)
 }

@@ -106,14 +106,11 @@ pub(super) fn delete_deferred(
     index: IfIndex,
     keep: Option<RawFd>,
 ) -> Result<(), Refusal> {
-    match socket.delete_link(&message(index), index.0, keep) {
-        // No child could be made, or its answer was lost: deleting again tells.
-        Err(e) if matches!(e.errno, Errno::EAGAIN | Errno::ENOMEM | Errno::ENOBUFS | Errno::ETIMEDOUT) => {
-            match delete(socket, index) {
-                Err(e) if e.errno == Errno::ENODEV => Ok(()),
-                other => other,
-            }
-        }
+    let Err(first) = socket.delete_link(&message(index), index.0, keep) else { return Ok(()) };
+    // No child could be made, or the kernel refused, or its answer was lost: deleting it here tells.
+    let lost = matches!(first.errno, Errno::ENOBUFS | Errno::ETIMEDOUT);
+    match delete(socket, index) {
+        Err(e) if lost && e.errno == Errno::ENODEV => Ok(()),
         other => other,
     }
 }

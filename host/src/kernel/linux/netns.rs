@@ -104,14 +104,6 @@ impl ContainerNetns {
         Ok(Self { file, id })
     }
 
-    /// Whether it is the namespace that this process runs in (CNI error 8, unless overridden).
-    ///
-    /// # Errors
-    /// What `stat(2)` of our own namespace answers, such as `ENOENT` with no `/proc`.
-    pub fn is_own(&self) -> Result<bool, Errno> {
-        Ok(own_id()? == self.id)
-    }
-
     /// Its identity.
     pub fn id(&self) -> NetnsId {
         self.id
@@ -243,7 +235,7 @@ mod tests {
     #[test]
     fn our_own_namespace_is_known_as_ours() {
         let netns = open("/proc/self/ns/net").unwrap();
-        assert!(netns.is_own().unwrap());
+        assert_eq!(netns.id(), own_id().unwrap());
         assert_eq!(Some(netns.id()), Netns::own().id());
     }
 

@@ -5,10 +5,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::{AddressSpec, Errno, IfIndex};
+use super::device::{AddressEntry, Chosen, Dad, Ipv6, Kind};
 use super::route::{IPV6_KERNEL_METRIC, SCOPE_GLOBAL, SCOPE_HOST, SCOPE_LINK};
-use super::state::{
-    AddressEntry, Answer, Chosen, Dad, DeviceId, Ipv6, Kind, NetnsKey, Node, RouteEntry,
-};
+use super::state::{Answer, DeviceId, NetnsKey, Node, RouteEntry};
 
 impl Node {
     pub(super) fn addr_add(

@@ -1,8 +1,9 @@
 //! Masters and their ports: what a bridge takes over from its ports, and their VLANs.
 
 use super::super::{Errno, IfIndex, Port, PortChange, VlanEntry};
+use super::device::{Device, Kind, VlanFlags};
 use super::rules;
-use super::state::{Answer, Device, DeviceId, Kind, NetnsKey, Node, VlanFlags};
+use super::state::{Answer, DeviceId, NetnsKey, Node};
 use crate::names::Mac;
 
 /// `ETH_DATA_LEN`: the MTU of a bridge without ports.

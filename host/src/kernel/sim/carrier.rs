@@ -2,7 +2,8 @@
 //! depend on them.
 
 use super::super::{Errno, MacvlanMode};
-use super::state::{Answer, DeviceId, Ipv6, Kind, Node};
+use super::device::{Ipv6, Kind};
+use super::state::{Answer, DeviceId, Node};
 
 impl Node {
     /// `IFF_UP`: the routes of the link's addresses appear.

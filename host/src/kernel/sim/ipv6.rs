@@ -7,7 +7,8 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv6Net};
 
 use super::super::{Errno, IfIndex, IpvlanMode};
-use super::state::{Answer, Dad, DeviceId, Ipv6, Kind, NetnsKey, Node};
+use super::device::{Dad, Ipv6, Kind};
+use super::state::{Answer, DeviceId, NetnsKey, Node};
 
 /// How long detection waits before it begins. In the kernel: up to 1 s, by chance.
 const DAD_DELAY: Duration = Duration::from_millis(500);

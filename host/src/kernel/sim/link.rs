@@ -1,8 +1,9 @@
 //! Links come, go, move and change.
 
 use super::super::{Errno, IfIndex, KindSpec, LinkChange, LinkSpec, Parent};
+use super::device::{Chosen, Device, Ipv6, Kind};
 use super::rules;
-use super::state::{Answer, Chosen, Device, DeviceId, Ipv6, Kind, NetnsKey, Node, Roles};
+use super::state::{Answer, DeviceId, NetnsKey, Node, Roles};
 use crate::names::{IfName, Mac};
 
 impl Node {

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::{Errno, Route, RouteSpec};
-use super::state::{Answer, Dad, DeviceId, Ipv6, Kind, NetnsKey, Node, RouteEntry};
+use super::device::{Dad, Ipv6, Kind};
+use super::state::{Answer, DeviceId, NetnsKey, Node, RouteEntry};
 
 /// `RT_SCOPE_UNIVERSE`.
 pub(super) const SCOPE_GLOBAL: u8 = 0;
@@ -360,7 +361,7 @@ impl Node {
                 && !entry.secondary
                 && entry.dad == Dad::Done
         });
-        let rank = |entry: &&super::state::AddressEntry| {
+        let rank = |entry: &&super::device::AddressEntry| {
             let fits = entry.address.contains(&next_hop);
             (fits, link_local(entry.address.addr()) == link_local(destination))
         };

@@ -1,7 +1,8 @@
 //! What the kernel refuses, and with which errno: checks without effects.
 
 use super::super::{Errno, KindSpec, MacvlanMode, VlanEntry};
-use super::state::{Answer, DeviceId, Kind, Node};
+use super::device::Kind;
+use super::state::{Answer, DeviceId, Node};
 use crate::names::{IfName, Mac};
 
 /// Octets; RFC 8200. A link with less carries no IPv6.

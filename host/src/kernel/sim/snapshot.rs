@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::{Masquerade, SpoofGuard};
-use super::state::{Dad, Device, DeviceId, Ipv6, Kind, NetnsKey, Node};
+use super::device::{Dad, Device, Ipv6, Kind};
+use super::state::{DeviceId, NetnsKey, Node};
 
 /// Everything that can be seen on a node, in one order; nothing that only counts, such as the index that
 /// the next link will get.
@@ -151,7 +152,7 @@ impl Node {
     fn link_state(&self, id: DeviceId, device: &Device) -> LinkState {
         let mut addresses: Vec<String> = device.addresses.iter().map(address_words).collect();
         addresses.sort();
-        let vlan = |(id, flags): (&u16, &super::state::VlanFlags)| {
+        let vlan = |(id, flags): (&u16, &super::device::VlanFlags)| {
             let pvid = if flags.pvid { " pvid" } else { "" };
             let untagged = if flags.untagged { " untagged" } else { "" };
             format!("{id}{pvid}{untagged}")
@@ -197,7 +198,7 @@ impl Node {
     }
 }
 
-fn address_words(entry: &super::state::AddressEntry) -> String {
+fn address_words(entry: &super::device::AddressEntry) -> String {
     let state = match entry.dad {
         Dad::Done => "",
         Dad::Waiting | Dad::Until(_) => " tentative",

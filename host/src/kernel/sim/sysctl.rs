@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
 use super::super::{Errno, SysctlKey};
-use super::state::{Answer, DeviceId, Ipv6, NetnsKey, Node};
+use super::device::Ipv6;
+use super::state::{Answer, DeviceId, NetnsKey, Node};
 
 /// Keys of a new namespace; the file says how to read it.
 const TABLE: &str = include_str!("sysctls.txt");

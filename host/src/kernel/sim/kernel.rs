@@ -1,0 +1,214 @@
+//! The operations of [`Kernel`], each in the words of the act and on the model.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::super::{
+    Address, AddressSpec, Errno, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId,
+    PortChange, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey, VlanEntry,
+};
+use super::device::{AddressEntry, Dad, Kind};
+use super::state::{Answer, DeviceId, NetnsKey, Node};
+use super::{Sim, lock};
+use crate::names::IfName;
+
+impl Node {
+    fn link(&self, id: DeviceId) -> Answer<Link> {
+        let device = self.dev(id)?;
+        let index_of = |id: DeviceId| self.devices.get(&id).map(|device| device.index);
+        Ok(Link {
+            index: device.index,
+            name: device.name.clone(),
+            kind: device.kind.word().to_owned(),
+            mac: Some(device.mac),
+            mtu: device.mtu,
+            up: device.up,
+            oper_up: device.oper_up,
+            promisc: device.promisc,
+            loopback: device.kind.is_loopback(),
+            master: device.master.and_then(index_of),
+            parent: device.kind.iflink().and_then(index_of),
+            alias: device.alias.clone(),
+            vlan_filtering: matches!(device.kind, Kind::Bridge { vlan_filtering: true, .. }),
+            port: device.port,
+        })
+    }
+
+    fn addresses(&self, id: DeviceId) -> Answer<Vec<Address>> {
+        let seen = |entry: &AddressEntry| Address {
+            address: entry.address,
+            scope: entry.scope,
+            tentative: matches!(entry.dad, Dad::Waiting | Dad::Until(_)),
+            duplicate: entry.dad == Dad::Failed,
+        };
+        Ok(self.dev(id)?.addresses.iter().map(seen).collect())
+    }
+
+    fn wait_up(&mut self, netns: NetnsKey, index: IfIndex, timeout: Duration) -> Answer<()> {
+        let id = self.find(netns, index)?;
+        if self.dev(id)?.oper_up {
+            return Ok(());
+        }
+        // Nobody else acts meanwhile.
+        self.advance(timeout);
+        Err(Errno::ETIMEDOUT)
+    }
+}
+
+impl Kernel for Sim {
+    fn netns(&self, netns: Role) -> Option<NetnsId> {
+        let key = self.roles.key(netns).ok()?;
+        lock(&self.node).ns(key).ok().map(|_| Node::netns_id(key))
+    }
+
+    fn link_by_name(&mut self, netns: Role, name: &IfName) -> Result<Option<Link>> {
+        let words = || format!("looking for link \"{name}\" in {netns}");
+        self.act(netns, words, |node, key, _| {
+            node.find_name(key, name.as_str()).map(|id| node.link(id)).transpose()
+        })
+    }
+
+    fn link_by_index(&mut self, netns: Role, index: IfIndex) -> Result<Option<Link>> {
+        let words = || format!("looking for link {} in {netns}", index.0);
+        self.act(netns, words, |node, key, _| {
+            node.find(key, index).ok().map(|id| node.link(id)).transpose()
+        })
+    }
+
+    fn links(&mut self, netns: Role) -> Result<Vec<Link>> {
+        let words = || format!("listing links in {netns}");
+        self.act(netns, words, |node, key, _| {
+            let links: Answer<Vec<Link>> =
+                node.members(key).into_iter().map(|id| node.link(id)).collect();
+            let mut links = links?;
+            links.sort_by_key(|link| link.index);
+            Ok(links)
+        })
+    }
+
+    fn link_create(&mut self, netns: Role, spec: &LinkSpec) -> Result<Link> {
+        let words = || format!("creating link \"{}\" in {netns}", spec.name);
+        self.act(netns, words, |node, key, roles| {
+            let id = node.link_create(roles, key, spec)?;
+            node.link(id)
+        })
+    }
+
+    fn link_delete(&mut self, netns: Role, index: IfIndex) -> Result<()> {
+        let words = || format!("deleting link {} in {netns}", index.0);
+        self.act(netns, words, |node, key, _| node.link_delete(key, index))
+    }
+
+    fn link_set(&mut self, netns: Role, index: IfIndex, change: &LinkChange) -> Result<()> {
+        let words = || format!("setting link {} in {netns} to \"{change}\"", index.0);
+        self.act(netns, words, |node, key, roles| node.link_set(roles, key, index, change))
+    }
+
+    fn link_wait_up(&mut self, netns: Role, index: IfIndex, timeout: Duration) -> Result<()> {
+        let words = || format!("waiting for link {} in {netns} to come up", index.0);
+        self.wait(netns, words, |node, key| node.wait_up(key, index, timeout))
+    }
+
+    fn addr_add(&mut self, netns: Role, index: IfIndex, address: &AddressSpec) -> Result<()> {
+        let words =
+            || format!("adding address \"{}\" to link {} in {netns}", address.address, index.0);
+        self.act(netns, words, |node, key, _| node.addr_add(key, index, address))
+    }
+
+    fn addr_delete(&mut self, netns: Role, index: IfIndex, address: &AddressSpec) -> Result<()> {
+        let words =
+            || format!("deleting address \"{}\" of link {} in {netns}", address.address, index.0);
+        self.act(netns, words, |node, key, _| node.addr_delete(key, index, address))
+    }
+
+    fn addrs(&mut self, netns: Role, index: IfIndex) -> Result<Vec<Address>> {
+        let words = || format!("listing addresses of link {} in {netns}", index.0);
+        self.act(netns, words, |node, key, _| node.addresses(node.find(key, index)?))
+    }
+
+    fn addrs_wait_settled(&mut self, netns: Role, index: IfIndex, timeout: Duration) -> Result<()> {
+        let words =
+            || format!("waiting for the addresses of link {} in {netns} to settle", index.0);
+        self.wait(netns, words, |node, key| node.wait_settled(key, index, timeout))
+    }
+
+    fn route_add(&mut self, netns: Role, route: &RouteSpec) -> Result<()> {
+        let words = || format!("adding route {route} in {netns}");
+        self.act(netns, words, |node, key, _| node.route_add(key, route))
+    }
+
+    fn route_delete(&mut self, netns: Role, route: &RouteSpec) -> Result<()> {
+        let words = || format!("deleting route {route} in {netns}");
+        self.act(netns, words, |node, key, _| node.route_delete(key, route))
+    }
+
+    fn routes(&mut self, netns: Role) -> Result<Vec<Route>> {
+        let words = || format!("listing routes in {netns}");
+        self.act(netns, words, |node, key, _| node.routes(key))
+    }
+
+    fn route_to(&mut self, netns: Role, destination: IpAddr) -> Result<Route> {
+        let words = || format!("looking for the route to \"{destination}\" in {netns}");
+        self.act(netns, words, |node, key, _| node.route_to(key, destination))
+    }
+
+    fn bridge_port_set(&mut self, netns: Role, port: IfIndex, change: PortChange) -> Result<()> {
+        let words = || format!("setting bridge port {} in {netns} to \"{change}\"", port.0);
+        self.act(netns, words, |node, key, _| node.port_set(key, port, change))
+    }
+
+    fn bridge_vlan_add(&mut self, netns: Role, link: IfIndex, vlan: &VlanEntry) -> Result<()> {
+        let words =
+            || format!("adding VLAN {}-{} to link {} in {netns}", vlan.first, vlan.last, link.0);
+        self.act(netns, words, |node, key, _| node.vlan_add(key, link, vlan))
+    }
+
+    fn bridge_vlan_delete(&mut self, netns: Role, link: IfIndex, vlan: &VlanEntry) -> Result<()> {
+        let words =
+            || format!("deleting VLAN {}-{} of link {} in {netns}", vlan.first, vlan.last, link.0);
+        self.act(netns, words, |node, key, _| node.vlan_delete(key, link, vlan))
+    }
+
+    fn bridge_vlans(&mut self, netns: Role, link: IfIndex) -> Result<Vec<VlanEntry>> {
+        let words = || format!("listing VLANs of link {} in {netns}", link.0);
+        self.act(netns, words, |node, key, _| node.vlans(key, link))
+    }
+
+    fn sysctl_get(&mut self, netns: Role, key: &SysctlKey) -> Result<String> {
+        let words = || format!("reading sysctl \"{key}\" in {netns}");
+        self.act(netns, words, |node, of, _| node.sysctl_get(of, key))
+    }
+
+    fn sysctl_set(&mut self, netns: Role, key: &SysctlKey, value: &str) -> Result<()> {
+        let words = || format!("setting sysctl \"{key}\" in {netns} to {value:?}");
+        self.act(netns, words, |node, of, _| node.sysctl_set(of, key, value))
+    }
+
+    fn masquerade_add(&mut self, masquerade: &Masquerade) -> Result<()> {
+        lock(&self.node).masquerade_add(masquerade);
+        Ok(())
+    }
+
+    fn masquerade_delete(&mut self, masquerade: &Masquerade) -> Result<()> {
+        lock(&self.node).masquerade_delete(masquerade);
+        Ok(())
+    }
+
+    fn masquerades(&mut self) -> Result<Vec<Masquerade>> {
+        Ok(lock(&self.node).masquerades.clone())
+    }
+
+    fn spoof_guard_add(&mut self, guard: &SpoofGuard) -> Result<()> {
+        lock(&self.node).spoof_guard_add(guard);
+        Ok(())
+    }
+
+    fn spoof_guard_delete(&mut self, guard: &SpoofGuard) -> Result<()> {
+        lock(&self.node).spoof_guard_delete(guard);
+        Ok(())
+    }
+
+    fn spoof_guards(&mut self) -> Result<Vec<SpoofGuard>> {
+        Ok(lock(&self.node).spoof_guards.clone())
+    }
+}

@@ -1,0 +1,2 @@
+(component ;; Wants a function that is of no interface.
+  (import "run-program" (func (param "path" string))))

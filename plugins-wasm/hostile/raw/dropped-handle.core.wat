@@ -1,0 +1,10 @@
+  ;; Uses a netns that it has given back.
+  (import "wasmcni:net/netns@0.1.0" "enter-netns" (func $enter (param i32 i32)))
+  (import "wasmcni:net/netns@0.1.0" "[resource-drop]netns" (func $drop (param i32)))
+  (import "wasmcni:net/netns@0.1.0" "[method]netns.find-link" (func $find (param i32 i32 i32 i32)))
+  (data (i32.const 1024) "lo")
+  (func $add (result i32)
+    (call $enter (i32.const 1) (i32.const 2048))
+    (call $drop (i32.load (i32.const 2052)))
+    (call $find (i32.load (i32.const 2052)) (i32.const 1024) (i32.const 2) (i32.const 2048))
+    (i32.const 0))

@@ -1,0 +1,226 @@
+//! Guests that reach for more: what no grant gives is code 100 with the nearest rule, what makes no sense is
+//! refused for what it is, and both leave the node as before.
+
+use serde_json::{Value, json};
+use wasmcni::kernel::{Kernel, KindSpec, LinkChange, LinkSpec, Role};
+
+use super::guests::hostile;
+use super::lab::{Lab, assert_same, hostile_conf};
+
+/// One attack: what it is, and what the runtime gets to know.
+struct Case {
+    attack: Value,
+    code: u64,
+    reason: &'static str,
+}
+
+fn case(attack: Value, code: u64, reason: &'static str) -> Case {
+    Case { attack, code, reason }
+}
+
+/// A machine with things of others on it.
+fn inhabited() -> Lab {
+    let lab = Lab::sim();
+    let mut kernel = lab.model().kernel(None);
+    for (name, bridge) in [("docker0", true), ("veth0", false)] {
+        let kind = match bridge {
+            true => KindSpec::Bridge { vlan_filtering: false },
+            false => KindSpec::Veth {
+                peer: "veth1".try_into().unwrap(),
+                peer_netns: Role::Host,
+                peer_mac: None,
+            },
+        };
+        let spec = LinkSpec { name: name.try_into().unwrap(), mtu: None, mac: None, kind };
+        let link = kernel.link_create(Role::Host, &spec).unwrap();
+        kernel.link_set(Role::Host, link.index, &LinkChange::Up).unwrap();
+    }
+    lab
+}
+
+#[track_caller]
+fn all(cases: &[Case], at: u32) {
+    for Case { attack, code: expected, reason } in cases {
+        let lab = inhabited().with(hostile(""));
+        let before = lab.state();
+        let mut conf = hostile_conf(&lab, attack.clone());
+        conf["at"] = json!(at);
+        let outcome = lab.call(&hostile(""), "ADD", &conf, "a");
+        let (code, details) = outcome.failure();
+        assert_eq!(code, *expected, "{attack}: {details}");
+        assert!(details.contains(reason), "{attack}: {details}, not {reason}");
+        assert!(!details.contains("not taken back"), "{attack}: {details}");
+        assert_same(&before, &lab.state(), &attack.to_string());
+    }
+}
+
+#[test]
+fn what_no_grant_gives() {
+    all(
+        &[
+            case(
+                json!({ "attack": "bridge", "name": "docker0" }),
+                100,
+                "hostile: link.create kind=bridge name=\"docker0\" in host-netns; policy \
+                 bundled:hostile/grants.toml:",
+            ),
+            case(json!({ "attack": "bridge", "name": "Bad0" }), 100, "allows name [\"@config.bridge\", \"bad*\"]"),
+            case(json!({ "attack": "veth", "name": "eth1" }), 100, "link.create kind=veth name=\"eth1\""),
+            case(json!({ "attack": "veth-peer", "name": "eth0" }), 100, "name=\"eth0\" in host-netns"),
+            case(json!({ "attack": "delete", "name": "docker0" }), 100, "link.delete name=\"docker0\""),
+            case(json!({ "attack": "delete", "name": "veth0" }), 100, "link.delete name=\"veth0\""),
+            case(json!({ "attack": "delete", "name": "lo" }), 100, "link.delete name=\"lo\""),
+            case(json!({ "attack": "down", "name": "docker0" }), 100, "link.set-down name=\"docker0\""),
+            case(json!({ "attack": "mac", "name": "docker0" }), 100, "link.set-mac name=\"docker0\""),
+            case(json!({ "attack": "steal-port", "name": "veth0" }), 100, "link.set-master name=\"veth0\""),
+            case(json!({ "attack": "address", "value": "10.30.0.77/24" }), 100, "addr.add name=\"eth0\" within=10.30.0.77/24"),
+            case(json!({ "attack": "address", "value": "10.99.0.1/16" }), 100, "within=10.99.0.1/16"),
+            case(json!({ "attack": "address", "value": "0.0.0.0/0" }), 100, "within=0.0.0.0/0"),
+            case(json!({ "attack": "bridge-address", "value": "10.31.0.1/24" }), 100, "within=10.31.0.1/24"),
+            case(json!({ "attack": "bridge-address", "value": "10.30.0.1/8" }), 100, "within=10.30.0.1/8"),
+            case(json!({ "attack": "route", "value": "0.0.0.0/0" }), 100, "route.add name=\"evil0\" to=0.0.0.0/0"),
+            case(json!({ "attack": "route", "value": "10.30.0.0/15" }), 100, "to=10.30.0.0/15"),
+            case(json!({ "attack": "masquerade", "value": "10.8.0.1/24" }), 100, "nat.masquerade within=10.8.0.1/24"),
+            case(json!({ "attack": "reserve", "value": "10.31.0.1/24" }), 100, "reservations.reserve within=10.31.0.1/32"),
+            case(json!({ "attack": "open", "value": "/etc" }), 100, "reservations.open data-dir=\"/etc\""),
+            case(
+                json!({ "attack": "open", "value": "/var/lib/cni/networks/../../../../etc" }),
+                100,
+                "data-dir=\"/var/lib/cni/networks/../../../../etc\"",
+            ),
+            case(json!({ "attack": "resolv-conf", "value": "/etc/shadow" }), 100, "resolv-conf.read path=\"/etc/shadow\""),
+            case(json!({ "attack": "delegate", "name": "portmap" }), 100, "delegate.run plugin=\"portmap\""),
+            case(json!({ "attack": "delegate", "name": "../x" }), 100, "delegate.run plugin=\"../x\""),
+        ],
+        4,
+    );
+}
+
+#[test]
+fn sysctls() {
+    all(
+        &[
+            case(
+                json!({ "attack": "sysctl", "name": "net/ipv4/ip_forward", "value": "1" }),
+                100,
+                "sysctl.write key=\"net/ipv4/ip_forward\" value=\"1\" in host-netns",
+            ),
+            case(json!({ "attack": "sysctl-read", "name": "net/ipv4/tcp_fastopen_key" }), 100, "sysctl.read key="),
+            case(
+                json!({ "attack": "sysctl", "name": "net/ipv4/conf/../ip_forward/arp_notify", "value": "1" }),
+                999,
+                "net/ipv4/conf/../ip_forward/arp_notify",
+            ),
+            case(
+                json!({ "attack": "sysctl", "name": "net/ipv4/neigh/../../../kernel/core_pattern", "value": "|x" }),
+                999,
+                "core_pattern",
+            ),
+            case(json!({ "attack": "sysctl", "name": "kernel/core_pattern", "value": "|x" }), 100, "key=\"kernel/core_pattern\""),
+            case(json!({ "attack": "sysctl", "name": "/proc/sys/kernel/x", "value": "1" }), 100, "sysctl.write"),
+            case(
+                json!({ "attack": "sysctl", "name": "net/ipv4/neigh/lo\u{0}/x", "value": "1" }),
+                999,
+                "",
+            ),
+            case(
+                json!({ "attack": "sysctl", "name": "net/ipv4/conf/lo/arp_notify", "value": "1".repeat(5000) }),
+                999,
+                "5000 octets",
+            ),
+            case(
+                json!({ "attack": "sysctl-inside", "name": "net/ipv4/conf/eth0/arp_notify", "value": "7" }),
+                100,
+                "value=\"7\" in container-netns",
+            ),
+        ],
+        4,
+    );
+}
+
+#[test]
+fn names_that_no_kernel_takes() {
+    let long = format!("bad{}", "x".repeat(297));
+    let names =
+        ["bad\u{0}x", "bad\nx", "bad x", "bad%d", "bad/../x", "bad:x", "bad\u{a0}x", "bad5678901234567", long.as_str()];
+    for name in names {
+        for attack in ["bridge", "veth", "veth-peer"] {
+            all(&[case(json!({ "attack": attack, "name": name }), 999, "")], 4);
+        }
+        // A name that no link can have is no link's.
+        all(&[case(json!({ "attack": "find", "name": name }), 999, "there is none")], 4);
+    }
+    for name in ["", ".", "..", "%s", "*", "evil0\u{0}"] {
+        all(&[case(json!({ "attack": "bridge", "name": name }), 100, "link.create kind=bridge")], 0);
+    }
+}
+
+#[test]
+fn values_that_make_no_sense() {
+    let number = |attack: &str, number: u32, reason| case(json!({ "attack": attack, "number": number }), 999, reason);
+    all(
+        &[
+            number("prefix", 255, "10.9.9.9/255: prefix longer than the address"),
+            number("prefix", 33, "10.9.9.9/33"),
+            number("masquerade-prefix", 255, "10.9.9.9/255"),
+            number("route-prefix", 129, "10.9.9.9/129"),
+            number("vlan", 0, "ids are 1 to 4094"),
+            number("vlan", 4095, "ids are 1 to 4094"),
+            number("vlan", 65535, "ids are 1 to 4094"),
+            number("vlan-backwards", 0, "VLANs 9 to 3"),
+            number("mtu", u32::MAX, "EINVAL"),
+            number("mtu", 1, "EINVAL"),
+            number("guard-inside", 0, "it is no port of a bridge of the node"),
+            number("wrong-master", 0, "is in container-netns, its master"),
+            case(json!({ "attack": "bridge", "name": "bad0", "number": u32::MAX }), 999, "EINVAL"),
+            case(json!({ "attack": "open", "value": "relative" }), 100, "data-dir=\"relative\""),
+            case(json!({ "attack": "route", "value": "10.30.0.0/16" }), 999, "EEXIST"),
+        ][..14],
+        4,
+    );
+}
+
+/// Delegation is neither a way to other programs nor a way round the stack.
+#[test]
+fn delegation() {
+    all(
+        &[
+            case(json!({ "attack": "delegate", "name": "hostile" }), 103, "delegates 3 deep already"),
+            case(json!({ "attack": "delegate-del", "name": "unlisted" }), 103, "native programs run unconfined"),
+            case(json!({ "attack": "delegate", "name": "unlisted" }), 103, "native programs run unconfined"),
+            case(json!({ "attack": "delegate", "name": "../x" }), 100, "delegate.run plugin=\"../x\""),
+            case(json!({ "attack": "delegate", "name": "..\\x" }), 7, "must be a file name"),
+            case(json!({ "attack": "delegate", "name": ".." }), 7, "names a directory"),
+        ],
+        0,
+    );
+}
+
+/// What was refused was not done, whatever the guest makes of it.
+#[test]
+fn a_denial_that_is_swallowed() {
+    let lab = inhabited();
+    lab.call(&hostile(""), "ADD", &hostile_conf(&lab, json!({})), "a").success();
+    let honest = lab.model().snapshot();
+    let lab = inhabited();
+    for attack in ["delete", "down", "mac", "steal-port"] {
+        let attack = json!({ "attack": attack, "name": "veth0", "at": 4, "swallow": true });
+        lab.call(&hostile(""), "ADD", &hostile_conf(&lab, attack.clone()), "a").success();
+        let difference = honest.difference(&lab.model().snapshot());
+        // Random: the port's name, MACs; the numbers that come after.
+        let of_others: Vec<&String> =
+            difference.iter().filter(|line| line.contains("docker0") || line.contains("/veth0") || line.contains("/veth1")).collect();
+        assert!(of_others.is_empty(), "{attack}: {of_others:?}");
+        lab.call(&hostile(""), "DEL", &hostile_conf(&lab, json!({})), "a").success();
+    }
+}
+
+/// After one, an error of another kind is told as it is.
+#[test]
+fn a_denial_is_not_told_for_another_error() {
+    let lab = Lab::sim();
+    let conf = hostile_conf(&lab, json!({ "attack": "bridge", "name": "docker0", "swallow": true, "answer": "none" }));
+    let (code, details) = lab.call(&hostile(""), "ADD", &conf, "a").failure();
+    assert_eq!(code, 7, "{details}");
+    assert!(!details.contains("docker0"), "{details}");
+}
