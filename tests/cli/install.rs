@@ -1,6 +1,7 @@
 //! `wasmcni install`: each name is its old self or its new one at every moment.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,7 +35,21 @@ fn older(scratch: &Scratch) -> PathBuf {
     fs::write(&path, content).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&path, mode).unwrap();
+    await_closed(&path);
     path
+}
+
+/// Waits until a program that this process has written can be executed. A child that another test
+/// starts meanwhile has the file open for writing until it executes its own program.
+fn await_closed(program: &Path) {
+    let busy = || match Command::new(program).arg("--version").output() {
+        Ok(_) => false,
+        Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => true,
+        Err(error) => panic!("executing {program:?}: {error}"),
+    };
+    while busy() {
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn same(a: &Path, b: &Path) -> bool {
@@ -77,6 +92,7 @@ fn installing_makes_every_plugin_answer() {
     }
     fs::hard_link(dir.join("wasmcni"), hard.join("bridge")).unwrap();
     fs::copy(dir.join("wasmcni"), copy.join("bridge")).unwrap();
+    await_closed(&copy.join("bridge"));
     answers(&hard.join("bridge"));
     answers(&copy.join("bridge"));
 }

@@ -111,8 +111,8 @@ impl fmt::Display for SpecVersion {
 /// # Errors
 /// It is not a string (code 6).
 pub fn stated(conf: &Node) -> Result<Option<&str>, CniError> {
-    match conf.get("cniVersion") {
-        None | Some(Node::Null) => Ok(None),
+    match conf.get_scalar("cniVersion") {
+        None => Ok(None),
         Some(value) => match value.as_str() {
             Some(text) => Ok(Some(text).filter(|text| !text.is_empty())),
             None => Err(CniError::new(

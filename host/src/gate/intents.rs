@@ -37,11 +37,7 @@ impl Gate {
 
     /// The sources that this attachment has masqueraded.
     pub fn masqueraded(&mut self) -> Result<Vec<IpNet>> {
-        let entries = self.own_masquerades()?;
-        for entry in &entries {
-            self.permit(&Op::new("nat.masquerade").net("within", entry.source))?;
-        }
-        Ok(entries.into_iter().map(|entry| entry.source).collect())
+        Ok(self.own_masquerades()?.into_iter().map(|entry| entry.source).collect())
     }
 
     fn own_masquerades(&self) -> Result<Vec<Masquerade>> {
@@ -81,11 +77,7 @@ impl Gate {
 
     /// The addresses that this attachment's ports are pinned to.
     pub fn pinned(&mut self) -> Result<Vec<Mac>> {
-        let guards = self.own_guards()?;
-        for guard in &guards {
-            self.permit(&Op::new("spoof-guard.pin").text("name", guard.port.as_str()))?;
-        }
-        Ok(guards.into_iter().map(|guard| guard.mac).collect())
+        Ok(self.own_guards()?.into_iter().map(|guard| guard.mac).collect())
     }
 
     fn own_guards(&self) -> Result<Vec<SpoofGuard>> {

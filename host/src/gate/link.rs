@@ -107,7 +107,10 @@ impl Gate {
         let (near, far) = (self.place(role)?, self.place(peer_role)?);
         let kind = KindSpec::Veth { peer: peer.clone(), peer_netns: peer_role, peer_mac: Some(peer_mac) };
         let spec = LinkSpec { name: name.clone(), mtu, mac: Some(mac), kind };
-        let link = self.create(near, &spec, Sharing::Own, &[(far, peer.clone(), peer_mac)])?;
+        // A pair that is wholly the node's (a bridge's VLAN gateway) serves other attachments too.
+        let nodes = role == Role::Host && peer_role == Role::Host;
+        let sharing = if nodes { Sharing::Shared } else { Sharing::Own };
+        let link = self.create(near, &spec, sharing, &[(far, peer.clone(), peer_mac)])?;
         let far_index = link.parent.ok_or_else(|| Refusal::Invalid("a veth without a peer".into()))?;
         let ends =
             (handle(role, link), LinkHandle { role: peer_role, index: far_index, name: peer });

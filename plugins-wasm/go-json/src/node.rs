@@ -69,6 +69,15 @@ impl Node {
         self.last_entry(|name| same_key(name, key))
     }
 
+    /// As [`Node::get`] for a field that is no pointer, list or map, such as a string: `null` leaves it as
+    /// an earlier spelling has set it.
+    #[must_use]
+    pub fn get_scalar(&self, key: &str) -> Option<&Self> {
+        let entries = self.as_object()?.iter().rev();
+        let mut values = entries.filter(|(name, _)| same_key(name, key)).map(|(_, value)| value);
+        values.find(|value| !value.is_null())
+    }
+
     /// The value that Go would find under `key` in a map: of exactly this spelling, the last one.
     #[must_use]
     pub fn get_exact(&self, key: &str) -> Option<&Self> {

@@ -237,3 +237,13 @@ fn a_value_is_written_as_serde_would() {
     assert_eq!(Node::from_value(&map).unwrap().to_json_string(), r#"{"a":1}"#);
     assert!(Node::from_value(&BTreeMap::from([((1, 2), 1)])).is_err());
 }
+
+#[test]
+fn null_leaves_a_scalar_as_it_was() {
+    let node = Node::parse(r#"{"a": "x", "A": null, "b": null, "c": "y", "C": "z"}"#).unwrap();
+    assert_eq!(node.get("a"), Some(&Node::Null));
+    assert_eq!(node.get_scalar("a").and_then(Node::as_str), Some("x"));
+    assert_eq!(node.get_scalar("b"), None);
+    assert_eq!(node.get_scalar("c").and_then(Node::as_str), Some("z"));
+    assert_eq!(Node::Null.get_scalar("a"), None);
+}

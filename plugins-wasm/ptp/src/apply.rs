@@ -1,7 +1,7 @@
 //! ADD and DEL: what the plan says, done.
 
 use wasmcni_sdk::iface::{self, Iface};
-use wasmcni_sdk::net::{self, Detection, Link, Netns, Role};
+use wasmcni_sdk::net::{self, Detection, Link, Netns, Role, RouteSpec};
 use wasmcni_sdk::{CniResult, Error, Interface, Mac, Steps, nat};
 
 use crate::conf::{Conf, Teardown};
@@ -47,10 +47,10 @@ fn configure(
     net::write_if_there(container, &format!("net/ipv4/conf/{ifname}/arp_notify"), "1")?;
     iface.add_addresses(result, Detection::None)?;
     link.set_up()?;
-    let (by_node, on_link): (Vec<_>, Vec<_>) =
+    let (by_node, on_link): (Vec<RouteSpec>, Vec<RouteSpec>) =
         plan.container_routes.iter().partition(|route| route.gateway.is_some());
     for route in on_link {
-        container.add_route(*route, link)?;
+        container.add_route(route, link)?;
     }
     // While their gateways are on the link: the kernel asks no more when a route is there.
     iface.add_routes(&plan::by_other_gateways(plan, result))?;
@@ -59,7 +59,7 @@ fn configure(
         container.delete_route((&any).into(), link)?;
     }
     for route in by_node {
-        container.add_route(*route, link)?;
+        container.add_route(route, link)?;
     }
     iface.add_routes(result)
 }

@@ -1,0 +1,351 @@
+//! A fault at each operation of the kernel in turn (row E29): a failed ADD leaves the node as it was before,
+//! a failed DEL what the next one removes.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use wasmcni::component::{Bundled, find};
+use wasmcni::kernel::faults::At;
+use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
+use wasmcni::kernel::{Errno, Kernel, LinkChange, Role, SysctlKey};
+
+use super::lab::{Lab, Machine, Mishap, assert_same, netns};
+use crate::harness::netns::{self as witness, Netns};
+use crate::harness::programs::require;
+use crate::harness::sandbox;
+
+/// A kind of fault.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Refused(Errno),
+    Lost(Errno),
+}
+
+/// A want of rights, of memory, of luck; what plugins expect now and then; what says nothing of whether it
+/// was done.
+const KINDS: &[Kind] = &[
+    Kind::Refused(Errno::EPERM),
+    Kind::Refused(Errno::ENOMEM),
+    Kind::Refused(Errno::EBUSY),
+    Kind::Refused(Errno::EEXIST),
+    Kind::Refused(Errno::ETIMEDOUT),
+    Kind::Lost(Errno::ETIMEDOUT),
+    Kind::Lost(Errno::ENOBUFS),
+];
+
+/// Of these, one of each sort: real links take their time.
+const FEW: &[Kind] =
+    &[Kind::Refused(Errno::EPERM), Kind::Refused(Errno::EEXIST), Kind::Lost(Errno::ETIMEDOUT)];
+
+impl Kind {
+    fn mishap(self) -> Mishap {
+        match self {
+            Self::Refused(errno) => Mishap::Refused(errno),
+            Self::Lost(errno) => Mishap::Lost(errno),
+        }
+    }
+}
+
+/// A network with all that the plugin can do.
+#[derive(Debug)]
+struct Network {
+    plugin: &'static str,
+    more: fn() -> Value,
+}
+
+fn bridge_conf() -> Value {
+    json!({
+        "bridge": "br9", "isDefaultGateway": true, "ipMasq": true, "macspoofchk": true,
+        "hairpinMode": true, "mtu": 1400,
+    })
+}
+
+const BRIDGE: Network = Network { plugin: "bridge", more: bridge_conf };
+const VLAN: Network = Network {
+    plugin: "bridge",
+    more: || json!({ "bridge": "br9", "isGateway": true, "vlan": 100, "promiscMode": true }),
+};
+const ISOLATED: Network = Network {
+    plugin: "bridge",
+    more: || json!({ "bridge": "br9", "portIsolation": true, "ipam": {} }),
+};
+const PTP: Network = Network { plugin: "ptp", more: || json!({ "ipMasq": true }) };
+const LOOPBACK: Network = Network { plugin: "loopback", more: || json!({}) };
+const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
+
+impl Network {
+    fn plugin(&self) -> &'static Bundled {
+        find(self.plugin).unwrap()
+    }
+
+    fn conf(&self, lab: &Lab) -> Value {
+        let mut conf = json!({
+            "cniVersion": "1.1.0", "name": "net", "type": self.plugin,
+            "ipam": {
+                "type": "host-local",
+                "ranges": [[{ "subnet": "10.40.0.0/24" }], [{ "subnet": "fd00:40::/64" }]],
+                "routes": [{ "dst": "10.41.0.0/16" }, { "dst": "fd00:41::/64" }],
+                "dataDir": lab.data_dir(),
+            },
+        });
+        let Value::Object(more) = (self.more)() else { panic!("an object") };
+        conf.as_object_mut().unwrap().extend(more);
+        conf
+    }
+}
+
+/// The container's IPv6 is switched off, as runtimes have it: plugins switch it on. Nobody waits for
+/// duplicate address detection.
+fn prepare(lab: &Lab) {
+    let mut kernel: Box<dyn Kernel> = match &lab.machine {
+        Machine::Sim(node) => Box::new(node.kernel(Some("blue"))),
+        Machine::Linux => {
+            let container = ContainerNetns::open(&netns("blue")).unwrap();
+            Box::new(LinuxKernel::new(Some(container)).unwrap())
+        }
+    };
+    for (key, value) in [
+        ("net/ipv6/conf/lo/disable_ipv6", "1"),
+        ("net/ipv6/conf/default/disable_ipv6", "1"),
+        ("net/ipv6/conf/default/accept_dad", "0"),
+    ] {
+        let key = SysctlKey::try_from(key.to_owned()).unwrap();
+        kernel.sysctl_set(Role::Container, &key, value).unwrap();
+    }
+}
+
+/// What was counted: a test that no longer reaches its operations must not pass.
+#[derive(Debug, Default)]
+struct Count {
+    /// Operations at which there was a fault.
+    operations: usize,
+    failures: usize,
+    /// Faults that the plugin coped with.
+    coped: Vec<String>,
+}
+
+/// ADD with each kind of fault at each operation.
+fn adds_that_fail(lab: &Lab, network: &Network, kinds: &[Kind]) -> Count {
+    let (plugin, conf) = (network.plugin(), network.conf(lab));
+    let before = lab.state();
+    let mut count = Count::default();
+    for number in 1.. {
+        for kind in kinds {
+            let mishaps = vec![(At::Number(number), kind.mishap())];
+            let outcome = lab.call_with(plugin, "ADD", &conf, "a", mishaps, |_| {});
+            let Some(operation) = outcome.operations.get(number - 1) else {
+                // The last one was the one before.
+                outcome.success();
+                lab.call(plugin, "DEL", &conf, "a").success();
+                return count;
+            };
+            let what = format!("{} {kind:?} at {number}: {operation}", network.plugin);
+            if outcome.status == 0 {
+                count.coped.push(format!("{} {kind:?}", operation.name));
+                lab.call(plugin, "DEL", &conf, "a").success();
+                undo_shared(lab);
+            } else {
+                let (_, details) = outcome.failure();
+                assert!(!details.contains("not taken back"), "{what}: {details}");
+                count.failures += 1;
+            }
+            assert_same(&before, &lab.state(), &what);
+        }
+        count.operations = number;
+    }
+    count
+}
+
+/// ADD with a fault at each operation, and another one at the first or second act of taking it back: what
+/// then remains is told, written down, and removed by the next DEL.
+fn undos_that_fail(lab: &Lab, network: &Network) -> usize {
+    let (plugin, conf) = (network.plugin(), network.conf(lab));
+    let before = lab.state();
+    let mut remained = 0;
+    for number in 1.. {
+        for next in [1, 2] {
+            let faults = [number, number + next];
+            let mishap = |at| (At::Number(at), Mishap::Refused(Errno::EPERM));
+            let mishaps = faults.map(mishap).into();
+            let outcome = lab.call_with(plugin, "ADD", &conf, "a", mishaps, |_| {});
+            if outcome.operations.len() < number {
+                outcome.success();
+                lab.call(plugin, "DEL", &conf, "a").success();
+                return remained;
+            }
+            let what = format!("{} {faults:?}: {}", network.plugin, outcome.operations[number - 1]);
+            if outcome.status == 0 {
+                lab.call(plugin, "DEL", &conf, "a").success();
+                undo_shared(lab);
+            } else if outcome.failure().1.contains("not taken back") {
+                remained += 1;
+                assert!(lab.files().iter().any(|file| file.contains("attachments")), "{what}: no journal");
+                lab.call(plugin, "DEL", &conf, "a").success();
+            }
+            assert_same(&before, &lab.state(), &what);
+        }
+    }
+    remained
+}
+
+/// DEL with each kind of fault at each operation, and then DEL.
+fn dels_that_fail(lab: &Lab, network: &Network, kinds: &[Kind]) -> Count {
+    let (plugin, conf) = (network.plugin(), network.conf(lab));
+    lab.call(plugin, "ADD", &conf, "a").success();
+    lab.call(plugin, "DEL", &conf, "a").success();
+    // With what is for all: the bridge, its address, forwarding.
+    let before = lab.state();
+    let mut count = Count::default();
+    for number in 1.. {
+        for kind in kinds {
+            lab.call(plugin, "ADD", &conf, "a").success();
+            let mishaps = vec![(At::Number(number), kind.mishap())];
+            let outcome = lab.call_with(plugin, "DEL", &conf, "a", mishaps, |_| {});
+            let operation = outcome.operations.get(number - 1).cloned();
+            if let Some(operation) = &operation
+                && outcome.status == 1
+            {
+                // The runtime hears of it, and comes again.
+                outcome.failure();
+                count.failures += 1;
+                assert!(!lab.files().is_empty(), "{number} {kind:?} {operation}: no journal");
+            } else {
+                outcome.success();
+                assert_same(&before, &lab.state(), &format!("DEL {number} {kind:?}, not failed"));
+            }
+            lab.call(plugin, "DEL", &conf, "a").success();
+            assert_same(&before, &lab.state(), &format!("DEL {number} {kind:?}, then DEL"));
+            if operation.is_none() {
+                return count;
+            }
+        }
+        count.operations = number;
+    }
+    count
+}
+
+/// After an ADD that succeeded: what it made for all, bridges and forwarding, as nobody had made it.
+fn undo_shared(lab: &Lab) {
+    let mut kernel: Box<dyn Kernel> = match &lab.machine {
+        Machine::Sim(node) => Box::new(node.kernel(None)),
+        Machine::Linux => Box::new(LinuxKernel::new(None).unwrap()),
+    };
+    for link in kernel.links(Role::Host).unwrap().iter().rev().filter(|link| link.name.as_str() != "lo") {
+        kernel.link_set(Role::Host, link.index, &LinkChange::Down).unwrap();
+        kernel.link_delete(Role::Host, link.index).unwrap();
+    }
+    for key in ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] {
+        kernel.sysctl_set(Role::Host, &SysctlKey::try_from(key.to_owned()).unwrap(), "0").unwrap();
+    }
+}
+
+fn fresh_sim() -> Lab {
+    let lab = Lab::sim();
+    prepare(&lab);
+    lab
+}
+
+#[test]
+fn sim_adds() {
+    let least =
+        [(&BRIDGE, 18), (&VLAN, 12), (&ISOLATED, 6), (&PTP, 10), (&LOOPBACK, 1), (&HOST_LOCAL, 0)];
+    for (network, operations) in least {
+        let count = adds_that_fail(&fresh_sim(), network, KINDS);
+        assert!(count.operations >= operations, "{network:?}: {count:?}");
+        let most = count.operations * KINDS.len();
+        assert!(count.failures * 4 >= most * 3, "{network:?} copes too well: {count:?}");
+    }
+}
+
+#[test]
+fn sim_undos() {
+    for (network, remained) in [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5)] {
+        let left = undos_that_fail(&fresh_sim(), network);
+        assert!(left >= remained, "{network:?}: {left}");
+    }
+}
+
+#[test]
+fn sim_dels() {
+    for (network, operations) in [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0)] {
+        let count = dels_that_fail(&fresh_sim(), network, KINDS);
+        assert!(count.operations >= operations, "{network:?}: {count:?}");
+    }
+}
+
+/// With another attachment on the bridge, what is shared stays and the rest goes.
+#[test]
+fn sim_adds_beside_another() {
+    for network in [&BRIDGE, &VLAN, &PTP] {
+        let lab = fresh_sim();
+        lab.call(network.plugin(), "ADD", &network.conf(&lab), "a").success();
+        // The namespace of the other container; `blue` is for the one that fails.
+        let mut kernel = lab.model().kernel(Some("blue"));
+        let eth0 = kernel.link_by_name(Role::Container, &"eth0".try_into().unwrap()).unwrap().unwrap();
+        let other = "other".try_into().unwrap();
+        kernel.link_set(Role::Container, eth0.index, &LinkChange::Name(other)).unwrap();
+        let conf = network.conf(&lab);
+        let before = lab.state();
+        for number in 1.. {
+            let mishaps = vec![(At::Number(number), Mishap::Refused(Errno::EPERM))];
+            let outcome = lab.call_with(network.plugin(), "ADD", &conf, "b", mishaps, |_| {});
+            let Some(operation) = outcome.operations.get(number - 1) else { break };
+            let what = format!("{} at {number}: {operation}", network.plugin);
+            if outcome.status == 0 {
+                lab.call(network.plugin(), "DEL", &conf, "b").success();
+            }
+            assert_same(&before, &lab.state(), &what);
+        }
+    }
+}
+
+#[track_caller]
+fn on_linux(networks: &[(&Network, usize)]) {
+    sandbox::run(|| {
+        for (network, operations) in networks {
+            let _blue = Netns::new("blue");
+            let lab = Lab::linux();
+            prepare(&lab);
+            let count = adds_that_fail(&lab, network, FEW);
+            assert!(count.operations >= *operations, "{network:?}: {count:?}");
+            undo_shared(&lab);
+            witnessed(&lab);
+            // Again with the bridge there, and down to what may stay.
+            lab.call(network.plugin(), "ADD", &network.conf(&lab), "a").success();
+            lab.call(network.plugin(), "DEL", &network.conf(&lab), "a").success();
+            let before = lab.state();
+            let count = adds_that_fail(&lab, network, &[Kind::Refused(Errno::ENOMEM)]);
+            assert!(count.coped.is_empty(), "{network:?}: {count:?}");
+            assert_same(&before, &lab.state(), network.plugin);
+            dels_that_fail(&lab, network, FEW);
+            undo_shared(&lab);
+            witnessed(&lab);
+        }
+    });
+}
+
+/// Nothing is left, in the eyes of others. Of nftables the tables stay, with their chains and empty sets:
+/// they are for all attachments, say nothing of any, and to remove them would be a race with the next one.
+fn witnessed(lab: &Lab) {
+    assert_eq!(lab.files(), [""; 0]);
+    assert!(fs::read_dir(lab.data_dir()).is_ok_and(|mut dir| dir.all(|entry| entry.is_ok())) || true);
+    if require("ip") {
+        assert_eq!(witness::names(&witness::ip_json(&["link"])), ["lo"]);
+        let routes = witness::ip_json(&["route", "show", "table", "all"]);
+        let by = |route: &Value| route["dev"].as_str().map(str::to_owned);
+        assert!(routes.as_array().unwrap().iter().filter_map(by).all(|dev| dev == "lo"), "{routes}");
+    }
+    if require("nft") {
+        assert_eq!(witness::nft_elements(), [""; 0]);
+    }
+}
+
+#[test]
+fn linux_bridge() {
+    on_linux(&[(&BRIDGE, 18)]);
+}
+
+#[test]
+fn linux_ptp_and_loopback() {
+    on_linux(&[(&PTP, 10), (&LOOPBACK, 1), (&HOST_LOCAL, 0)]);
+}
