@@ -25,7 +25,7 @@ lint:
 
 # The contract: every item gated, no escapes, and known to the host's tables.
 wit:
-    cargo test --locked -p suite --test suite -- contract policy::imports
+    cargo test --locked -p suite --test suite -- architecture:: policy::imports::
 
 # Licences, sources and advisories of all dependencies.
 deny:

@@ -5,12 +5,16 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "tests"
 )]
 
+mod architecture;
+mod cli;
 mod harness;
 mod isolation;
 mod kernel;
 mod plugins;
+mod policy;
 mod protocol;
 mod reference;

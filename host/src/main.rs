@@ -65,6 +65,7 @@ fn serve(plugin: &Bundled) -> Reply {
         plugins: BUNDLED.to_vec(),
         log: Rc::new(|line| eprintln!("wasmcni: {line}")),
         environment: environment.clone(),
+        last_call: true,
     };
     call::run(&world, plugin, request)
 }

@@ -49,7 +49,7 @@ pub(crate) fn raw(name: &str, limits: &str) -> Bundled {
 
 /// The hostile plugin's grants with these limits.
 pub(crate) fn with_limits(limits: &str) -> String {
-    GRANTS.replacen("[limits]", &format!("[limits]\n{limits}"), 1)
+    GRANTS.replacen("\n[limits]\n", &format!("\n[limits]\n{limits}\n"), 1)
 }
 
 fn bundled(name: &'static str, code: Code, grants: &str) -> Bundled {

@@ -72,10 +72,11 @@ struct FaultyNode {
 }
 
 impl Lab {
-    /// On the model, with a container netns `blue`.
+    /// On the model, with the container netns `blue` and `red`.
     pub(crate) fn sim() -> Self {
         let mut node = SimNode::new();
         node.add_netns("blue");
+        node.add_netns("red");
         let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         Self::new(Machine::Sim(Rc::new(node)), root.join("isolation"))
     }
@@ -124,7 +125,8 @@ impl Lab {
         self.call_with(plugin, verb, conf, id, Vec::new(), |_| {})
     }
 
-    /// A call for container `id`, whose netns is `blue`; `hear` is told what it logs.
+    /// A call for container `id`, whose netns is `blue`, or `red` for the container of that name; `hear` is
+    /// told what it logs.
     pub(crate) fn call_with(
         &self,
         plugin: &Bundled,
@@ -138,6 +140,7 @@ impl Lab {
             let value = match key {
                 "CNI_COMMAND" => verb,
                 "CNI_CONTAINERID" => id,
+                "CNI_NETNS" if id == "red" => return Some(format!("{NETNS}/red")),
                 "CNI_NETNS" => return Some(format!("{NETNS}/blue")),
                 "CNI_IFNAME" => "eth0",
                 "CNI_PATH" => "/nonexistent",
@@ -165,6 +168,7 @@ impl Lab {
                 hear(line);
             }),
             environment: Vec::new(),
+            last_call: false,
         };
         let reply = call::run(&world, plugin, request);
         let operations = records.borrow().iter().flat_map(Record::operations).collect();
@@ -289,7 +293,7 @@ pub(crate) fn in_time(test: impl FnOnce() + Send + 'static) {
     let (done, ended) = mpsc::channel();
     let thread = thread::spawn(move || {
         test();
-        drop(done.send(()));
+        let _ = done.send(());
     });
     match ended.recv_timeout(PATIENCE) {
         Ok(()) => {}

@@ -59,20 +59,20 @@ fn what_no_grant_gives() {
     all(
         &[
             case(
-                json!({ "attack": "bridge", "name": "docker0" }),
+                json!({ "attack": "bridge", "target": "docker0" }),
                 100,
                 "hostile: link.create kind=bridge name=\"docker0\" in host-netns; policy \
                  bundled:hostile/grants.toml:",
             ),
-            case(json!({ "attack": "bridge", "name": "Bad0" }), 100, "allows name [\"@config.bridge\", \"bad*\"]"),
-            case(json!({ "attack": "veth", "name": "eth1" }), 100, "link.create kind=veth name=\"eth1\""),
-            case(json!({ "attack": "veth-peer", "name": "eth0" }), 100, "name=\"eth0\" in host-netns"),
-            case(json!({ "attack": "delete", "name": "docker0" }), 100, "link.delete name=\"docker0\""),
-            case(json!({ "attack": "delete", "name": "veth0" }), 100, "link.delete name=\"veth0\""),
-            case(json!({ "attack": "delete", "name": "lo" }), 100, "link.delete name=\"lo\""),
-            case(json!({ "attack": "down", "name": "docker0" }), 100, "link.set-down name=\"docker0\""),
-            case(json!({ "attack": "mac", "name": "docker0" }), 100, "link.set-mac name=\"docker0\""),
-            case(json!({ "attack": "steal-port", "name": "veth0" }), 100, "link.set-master name=\"veth0\""),
+            case(json!({ "attack": "bridge", "target": "Bad0" }), 100, "allows name [\"@config.bridge\", \"bad*\"]"),
+            case(json!({ "attack": "veth", "target": "eth1" }), 100, "link.create kind=veth name=\"eth1\""),
+            case(json!({ "attack": "veth-peer", "target": "eth0" }), 100, "name=\"eth0\" in host-netns"),
+            case(json!({ "attack": "delete", "target": "docker0" }), 100, "link.delete name=\"docker0\""),
+            case(json!({ "attack": "delete", "target": "veth0" }), 100, "link.delete name=\"veth0\""),
+            case(json!({ "attack": "delete", "target": "lo" }), 100, "link.delete name=\"lo\""),
+            case(json!({ "attack": "down", "target": "docker0" }), 100, "link.set-down name=\"docker0\""),
+            case(json!({ "attack": "mac", "target": "docker0" }), 100, "link.set-mac name=\"docker0\""),
+            case(json!({ "attack": "steal-port", "target": "veth0" }), 100, "link.set-master name=\"veth0\""),
             case(json!({ "attack": "address", "value": "10.30.0.77/24" }), 100, "addr.add name=\"eth0\" within=10.30.0.77/24"),
             case(json!({ "attack": "address", "value": "10.99.0.1/16" }), 100, "within=10.99.0.1/16"),
             case(json!({ "attack": "address", "value": "0.0.0.0/0" }), 100, "within=0.0.0.0/0"),
@@ -89,8 +89,8 @@ fn what_no_grant_gives() {
                 "data-dir=\"/var/lib/cni/networks/../../../../etc\"",
             ),
             case(json!({ "attack": "resolv-conf", "value": "/etc/shadow" }), 100, "resolv-conf.read path=\"/etc/shadow\""),
-            case(json!({ "attack": "delegate", "name": "portmap" }), 100, "delegate.run plugin=\"portmap\""),
-            case(json!({ "attack": "delegate", "name": "../x" }), 100, "delegate.run plugin=\"../x\""),
+            case(json!({ "attack": "delegate", "target": "portmap" }), 100, "delegate.run plugin=\"portmap\""),
+            case(json!({ "attack": "delegate", "target": "../x" }), 100, "delegate.run plugin=\"../x\""),
         ],
         4,
     );
@@ -101,35 +101,35 @@ fn sysctls() {
     all(
         &[
             case(
-                json!({ "attack": "sysctl", "name": "net/ipv4/ip_forward", "value": "1" }),
+                json!({ "attack": "sysctl", "target": "net/ipv4/ip_forward", "value": "1" }),
                 100,
                 "sysctl.write key=\"net/ipv4/ip_forward\" value=\"1\" in host-netns",
             ),
-            case(json!({ "attack": "sysctl-read", "name": "net/ipv4/tcp_fastopen_key" }), 100, "sysctl.read key="),
+            case(json!({ "attack": "sysctl-read", "target": "net/ipv4/tcp_fastopen_key" }), 100, "sysctl.read key="),
             case(
-                json!({ "attack": "sysctl", "name": "net/ipv4/conf/../ip_forward/arp_notify", "value": "1" }),
+                json!({ "attack": "sysctl", "target": "net/ipv4/conf/../ip_forward/arp_notify", "value": "1" }),
                 999,
                 "net/ipv4/conf/../ip_forward/arp_notify",
             ),
             case(
-                json!({ "attack": "sysctl", "name": "net/ipv4/neigh/../../../kernel/core_pattern", "value": "|x" }),
+                json!({ "attack": "sysctl", "target": "net/ipv4/neigh/../../../kernel/core_pattern", "value": "|x" }),
                 999,
                 "core_pattern",
             ),
-            case(json!({ "attack": "sysctl", "name": "kernel/core_pattern", "value": "|x" }), 100, "key=\"kernel/core_pattern\""),
-            case(json!({ "attack": "sysctl", "name": "/proc/sys/kernel/x", "value": "1" }), 100, "sysctl.write"),
+            case(json!({ "attack": "sysctl", "target": "kernel/core_pattern", "value": "|x" }), 100, "key=\"kernel/core_pattern\""),
+            case(json!({ "attack": "sysctl", "target": "/proc/sys/kernel/x", "value": "1" }), 100, "sysctl.write"),
             case(
-                json!({ "attack": "sysctl", "name": "net/ipv4/neigh/lo\u{0}/x", "value": "1" }),
+                json!({ "attack": "sysctl", "target": "net/ipv4/neigh/lo\u{0}/x", "value": "1" }),
                 999,
                 "",
             ),
             case(
-                json!({ "attack": "sysctl", "name": "net/ipv4/conf/lo/arp_notify", "value": "1".repeat(5000) }),
+                json!({ "attack": "sysctl", "target": "net/ipv4/conf/lo/arp_notify", "value": "1".repeat(5000) }),
                 999,
                 "5000 octets",
             ),
             case(
-                json!({ "attack": "sysctl-inside", "name": "net/ipv4/conf/eth0/arp_notify", "value": "7" }),
+                json!({ "attack": "sysctl-inside", "target": "net/ipv4/conf/eth0/arp_notify", "value": "7" }),
                 100,
                 "value=\"7\" in container-netns",
             ),
@@ -145,13 +145,13 @@ fn names_that_no_kernel_takes() {
         ["bad\u{0}x", "bad\nx", "bad x", "bad%d", "bad/../x", "bad:x", "bad\u{a0}x", "bad5678901234567", long.as_str()];
     for name in names {
         for attack in ["bridge", "veth", "veth-peer"] {
-            all(&[case(json!({ "attack": attack, "name": name }), 999, "")], 4);
+            all(&[case(json!({ "attack": attack, "target": name }), 999, "")], 4);
         }
         // A name that no link can have is no link's.
-        all(&[case(json!({ "attack": "find", "name": name }), 999, "there is none")], 4);
+        all(&[case(json!({ "attack": "find", "target": name }), 999, "there is none")], 4);
     }
     for name in ["", ".", "..", "%s", "*", "evil0\u{0}"] {
-        all(&[case(json!({ "attack": "bridge", "name": name }), 100, "link.create kind=bridge")], 0);
+        all(&[case(json!({ "attack": "bridge", "target": name }), 100, "link.create kind=bridge")], 0);
     }
 }
 
@@ -172,7 +172,7 @@ fn values_that_make_no_sense() {
             number("mtu", 1, "EINVAL"),
             number("guard-inside", 0, "it is no port of a bridge of the node"),
             number("wrong-master", 0, "is in container-netns, its master"),
-            case(json!({ "attack": "bridge", "name": "bad0", "number": u32::MAX }), 999, "EINVAL"),
+            case(json!({ "attack": "bridge", "target": "bad0", "number": u32::MAX }), 999, "EINVAL"),
             case(json!({ "attack": "open", "value": "relative" }), 100, "data-dir=\"relative\""),
             case(json!({ "attack": "route", "value": "10.30.0.0/16" }), 999, "EEXIST"),
         ][..14],
@@ -185,12 +185,12 @@ fn values_that_make_no_sense() {
 fn delegation() {
     all(
         &[
-            case(json!({ "attack": "delegate", "name": "hostile" }), 103, "delegates 3 deep already"),
-            case(json!({ "attack": "delegate-del", "name": "unlisted" }), 103, "native programs run unconfined"),
-            case(json!({ "attack": "delegate", "name": "unlisted" }), 103, "native programs run unconfined"),
-            case(json!({ "attack": "delegate", "name": "../x" }), 100, "delegate.run plugin=\"../x\""),
-            case(json!({ "attack": "delegate", "name": "..\\x" }), 7, "must be a file name"),
-            case(json!({ "attack": "delegate", "name": ".." }), 7, "names a directory"),
+            case(json!({ "attack": "delegate", "target": "hostile" }), 103, "delegates 3 deep already"),
+            case(json!({ "attack": "delegate-del", "target": "unlisted" }), 103, "native programs run unconfined"),
+            case(json!({ "attack": "delegate", "target": "unlisted" }), 103, "native programs run unconfined"),
+            case(json!({ "attack": "delegate", "target": "../x" }), 100, "delegate.run plugin=\"../x\""),
+            case(json!({ "attack": "delegate", "target": "..\\x" }), 7, "must be a file name"),
+            case(json!({ "attack": "delegate", "target": ".." }), 7, "names a directory"),
         ],
         0,
     );
@@ -204,7 +204,7 @@ fn a_denial_that_is_swallowed() {
     let honest = lab.model().snapshot();
     let lab = inhabited();
     for attack in ["delete", "down", "mac", "steal-port"] {
-        let attack = json!({ "attack": attack, "name": "veth0", "at": 4, "swallow": true });
+        let attack = json!({ "attack": attack, "target": "veth0", "at": 4, "swallow": true });
         lab.call(&hostile(""), "ADD", &hostile_conf(&lab, attack.clone()), "a").success();
         let difference = honest.difference(&lab.model().snapshot());
         // Random: the port's name, MACs; the numbers that come after.
@@ -219,7 +219,7 @@ fn a_denial_that_is_swallowed() {
 #[test]
 fn a_denial_is_not_told_for_another_error() {
     let lab = Lab::sim();
-    let conf = hostile_conf(&lab, json!({ "attack": "bridge", "name": "docker0", "swallow": true, "answer": "none" }));
+    let conf = hostile_conf(&lab, json!({ "attack": "bridge", "target": "docker0", "swallow": true, "answer": "none" }));
     let (code, details) = lab.call(&hostile(""), "ADD", &conf, "a").failure();
     assert_eq!(code, 7, "{details}");
     assert!(!details.contains("docker0"), "{details}");

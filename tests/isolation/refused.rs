@@ -20,7 +20,7 @@ fn is_refused(lab: &Lab, before: &std::collections::BTreeSet<String>, outcome: &
 fn imports_without_a_grant() {
     let acts = [
         ("netns.enter", "wasmcni:net/netns@0.1.0#enter-netns"),
-        ("link.create", "wasmcni:net/netns@0.1.0#[method]netns.create-bridge"),
+        ("link.create", "wasmcni:net/link@0.1.0#[method]link.set-down"),
         ("link.set-master", "wasmcni:net/link@0.1.0#[method]link.set-master"),
         ("addr.add", "wasmcni:net/link@0.1.0#[method]link.add-addr"),
         ("route.add", "wasmcni:net/netns@0.1.0#[method]netns.add-route"),

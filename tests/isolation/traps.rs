@@ -24,12 +24,12 @@ fn breaks_off(attack: &str, expected_code: u64, reason: &str) {
 
 #[test]
 fn a_guest_that_stops() {
-    breaks_off("unreachable", 101, "running \"hostile\": wasm `unreachable` instruction executed");
+    breaks_off("unreachable", 101, "running \"hostile\": wasm trap: wasm `unreachable` instruction executed");
 }
 
 #[test]
 fn a_guest_that_panics() {
-    breaks_off("panic", 101, "running \"hostile\": wasm `unreachable` instruction executed");
+    breaks_off("panic", 101, "running \"hostile\": wasm trap: wasm `unreachable` instruction executed");
 }
 
 /// Its own error is the runtime's to see.

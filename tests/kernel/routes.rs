@@ -23,6 +23,11 @@ cases![
     deleting_what_is_not_there,
     deleting_by_what_is_named,
     deleting_the_kernels_own,
+    a_second_ipv4_default_comes_first,
+    a_second_ipv6_default_is_a_next_hop,
+    ipv6_next_hops_are_deleted_one_by_one,
+    ipv6_next_hops_over_links_that_go_down,
+    ipv6_routes_without_a_gateway_side_by_side,
     where_packets_go,
     unreachable_destinations,
     a_gateway_behind_a_route_to_itself,
@@ -132,12 +137,21 @@ fn ipv4_doubles(w: &mut World<'_>) {
     w.route(Host, "10.9.0.0/16 via 10.1.0.2").unwrap();
     let double = Err(Errno::EEXIST);
     assert_eq!(w.route(Host, "10.9.0.0/16 via 10.1.0.2"), double);
-    assert_eq!(w.route(Host, "10.9.0.0/16 via 10.1.0.3"), double);
-    assert_eq!(w.route(Host, "10.9.0.0/16 dev v0"), double);
-    assert_eq!(w.route(Host, "10.1.0.0/24 dev v0"), double, "the kernel's own");
+    for text in [
+        "10.9.0.0/16 via 10.1.0.3",
+        "10.9.0.0/16 via 10.1.0.2 src 10.1.0.1",
+        "10.9.0.0/16 via 10.1.0.2 mtu 1400",
+        "10.9.0.0/16 dev v0",
+        "10.9.0.0/16 dev v0 scope 0",
+        "10.1.0.0/24 dev v0 src 10.1.0.1", // beside the kernel's own
+    ] {
+        w.route(Host, text).unwrap_or_else(|errno| panic!("{text}: {errno:?}"));
+        assert_eq!(w.route(Host, text), double, "{text}");
+    }
+    assert_eq!(w.route(Host, "10.9.0.0/16 via 10.1.0.2"), double, "not the first of them any more");
     assert_eq!(w.route(Host, "10.9.0.0/16 via 10.99.0.1"), Err(Errno::ENETUNREACH));
     w.route(Host, "10.9.0.0/16 via 10.1.0.2 metric 7").unwrap();
-    assert_eq!(w.route(Host, "10.9.0.0/16 dev v0 metric 7"), double);
+    assert_eq!(w.route(Host, "10.9.0.0/16 via 10.1.0.2 metric 7"), double);
     w.route(Host, "10.9.0.0/17 via 10.1.0.2").unwrap();
 }
 
@@ -146,8 +160,13 @@ fn ipv6_doubles(w: &mut World<'_>) {
     w.route(Host, "fd09::/64 via fd00::2").unwrap();
     let double = Err(Errno::EEXIST);
     assert_eq!(w.route(Host, "fd09::/64 via fd00::2"), double);
+    assert_eq!(w.route(Host, "fd09::/64 via fd00::2 metric 1024"), double, "1024 is the default");
+    assert_eq!(w.route(Host, "fd09::/64 via fd00::2 src fd00::1"), double);
+    assert_eq!(w.route(Host, "fd09::/64 via fd00::2 mtu 1400"), double);
+    w.route(Host, "fd09::/64 via fd00::3").unwrap();
     assert_eq!(w.route(Host, "fd09::/64 via fd00::3"), double);
-    assert_eq!(w.route(Host, "fd09::/64 dev v0 metric 1024"), double, "1024 is the default");
+    w.route(Host, "fd09::/64 dev v0").unwrap();
+    assert_eq!(w.route(Host, "fd09::/64 dev v0"), double);
     assert_eq!(w.route(Host, "fd00::/64 dev v0 metric 256"), double, "the kernel's own");
     w.route(Host, "fd00::/64 dev v0").unwrap();
 }
@@ -280,6 +299,132 @@ fn deleting_the_kernels_own(w: &mut World<'_>) {
     w.route(Host, "fd00::/64 via fd00::2 src fd00::1").unwrap();
     w.look();
     w.addr_delete(Host, "v0", "10.1.0.1/24").unwrap();
+}
+
+/// As in a container with two networks.
+fn two_links(w: &mut World<'_>) {
+    connected(w);
+    w.veth_up("v2", "v3");
+    w.addr(Host, "v2", "10.2.0.1/24").unwrap();
+    w.addr(Host, "v2", "fd02::1/64").unwrap();
+    w.wait_settled(Host, "v2", std::time::Duration::from_secs(10)).unwrap();
+}
+
+fn gateway_to(w: &mut World<'_>, ip: &str) -> Option<String> {
+    w.route_to(Host, ip).unwrap().gateway.map(|ip| ip.to_string())
+}
+
+/// Linux chooses by a hash that differs from run to run, which is not for comparison.
+fn any_gateway_to(w: &mut World<'_>, ip: &str) -> Option<String> {
+    let route = w.kernel.route_to(Host, ip.parse().unwrap()).unwrap();
+    route.gateway.map(|ip| ip.to_string())
+}
+
+fn a_second_ipv4_default_comes_first(w: &mut World<'_>) {
+    two_links(w);
+    w.route(Host, "0.0.0.0/0 via 10.1.0.2 dev v0").unwrap();
+    assert_eq!(gateway_to(w, "192.0.2.1").as_deref(), Some("10.1.0.2"));
+    w.route(Host, "0.0.0.0/0 via 10.2.0.2 dev v2").unwrap();
+    assert_eq!(gateway_to(w, "192.0.2.1").as_deref(), Some("10.2.0.2"));
+    for text in ["0.0.0.0/0 via 10.1.0.2 dev v0", "0.0.0.0/0 via 10.2.0.2 dev v2"] {
+        assert_eq!(w.route(Host, text), Err(Errno::EEXIST), "{text}");
+    }
+    w.look();
+    w.route_delete(Host, "0.0.0.0/0 dev v2").unwrap();
+    assert_eq!(gateway_to(w, "192.0.2.1").as_deref(), Some("10.1.0.2"));
+    w.route(Host, "0.0.0.0/0 via 10.2.0.2 dev v2").unwrap();
+    w.look();
+    // Of several that fit, the first.
+    w.route_delete(Host, "0.0.0.0/0").unwrap();
+    assert_eq!(gateway_to(w, "192.0.2.1").as_deref(), Some("10.1.0.2"));
+    w.route(Host, "0.0.0.0/0 via 10.2.0.2 dev v2").unwrap();
+    w.down(Host, "v2");
+    assert_eq!(gateway_to(w, "192.0.2.1").as_deref(), Some("10.1.0.2"));
+}
+
+fn a_second_ipv6_default_is_a_next_hop(w: &mut World<'_>) {
+    two_links(w);
+    w.route(Host, "::/0 via fd00::2 dev v0").unwrap();
+    assert_eq!(gateway_to(w, "2001:db8::1").as_deref(), Some("fd00::2"));
+    w.route(Host, "::/0 via fd02::2 dev v2").unwrap();
+    for text in ["::/0 via fd00::2 dev v0", "::/0 via fd02::2 dev v2"] {
+        assert_eq!(w.route(Host, text), Err(Errno::EEXIST), "{text}");
+    }
+    w.look();
+    let taken = any_gateway_to(w, "2001:db8::1").unwrap();
+    assert!(["fd00::2", "fd02::2"].contains(&&*taken), "{taken}");
+    w.route_delete(Host, "::/0 via fd00::2 dev v0").unwrap();
+    assert_eq!(gateway_to(w, "2001:db8::1").as_deref(), Some("fd02::2"));
+    assert_eq!(w.route_delete(Host, "::/0 dev v0"), Err(Errno::ESRCH));
+    w.route(Host, "::/0 via fd00::2 dev v0 metric 2000").unwrap();
+    assert_eq!(gateway_to(w, "2001:db8::1").as_deref(), Some("fd02::2"));
+}
+
+fn ipv6_next_hops_are_deleted_one_by_one(w: &mut World<'_>) {
+    two_links(w);
+    let first = "::/0 via fd00::2 dev v0 src fd00::1 mtu 1400";
+    let second = "::/0 via fd02::2 dev v2 src fd02::1 mtu 1300";
+    w.route(Host, first).unwrap();
+    w.route(Host, second).unwrap();
+    w.look();
+    w.route_delete(Host, second).unwrap();
+    assert_eq!(gateway_to(w, "2001:db8::1").as_deref(), Some("fd00::2"));
+    w.route(Host, second).unwrap();
+    w.route_delete(Host, "::/0 dev v2").unwrap();
+    assert_eq!(gateway_to(w, "2001:db8::1").as_deref(), Some("fd00::2"));
+    w.route(Host, second).unwrap();
+    w.route_delete(Host, "::/0").unwrap();
+    assert_eq!(gateway_to(w, "2001:db8::1").as_deref(), Some("fd02::2"));
+    w.look();
+    w.route_delete(Host, "::/0").unwrap();
+    assert_eq!(w.route_delete(Host, "::/0"), Err(Errno::ESRCH));
+}
+
+fn ipv6_next_hops_over_links_that_go_down(w: &mut World<'_>) {
+    two_links(w);
+    w.route(Host, "::/0 via fd00::2 dev v0").unwrap();
+    w.route(Host, "::/0 via fd02::2 dev v2").unwrap();
+    w.route(Host, "fd09::/64 dev v0").unwrap();
+    w.route(Host, "fd09::/64 dev v2").unwrap();
+    w.down(Host, "v0");
+    w.look();
+    assert_eq!(gateway_to(w, "2001:db8::1").as_deref(), Some("fd02::2"));
+    w.up(Host, "v0");
+    w.wait_up(Host, "v0", std::time::Duration::from_secs(10)).unwrap();
+    w.addr(Host, "v0", "fd00::1/64 nodad").unwrap();
+    w.route_delete(Host, "::/0 dev v2").unwrap();
+    assert_eq!(gateway_to(w, "2001:db8::1").as_deref(), Some("fd00::2"));
+    w.route(Host, "::/0 via fd02::2 dev v2").unwrap();
+    w.down(Host, "v0");
+    w.down(Host, "v2");
+    assert!(!w.has_route(Host, "::/0"), "not a hop is left");
+    w.look();
+    w.up(Host, "v0");
+    w.up(Host, "v2");
+    w.wait_up(Host, "v2", std::time::Duration::from_secs(10)).unwrap();
+    w.addr(Host, "v0", "fd00::1/64 nodad").unwrap();
+    w.addr(Host, "v2", "fd02::1/64 nodad").unwrap();
+    w.route(Host, "::/0 via fd00::2 dev v0").unwrap();
+    w.route(Host, "::/0 via fd02::2 dev v2").unwrap();
+    w.delete(Host, "v0").unwrap();
+    assert_eq!(gateway_to(w, "2001:db8::1").as_deref(), Some("fd02::2"));
+}
+
+fn ipv6_routes_without_a_gateway_side_by_side(w: &mut World<'_>) {
+    two_links(w);
+    w.route(Host, "fd09::/64 dev v0").unwrap();
+    w.route(Host, "fd09::/64 dev v2").unwrap();
+    let link = w.link(Host, "v0").index;
+    assert_eq!(w.route_to(Host, "fd09::1").unwrap().link, Some(link), "the older one");
+    w.look();
+    w.route_delete(Host, "fd09::/64 dev v0").unwrap();
+    w.route_delete(Host, "fd09::/64").unwrap();
+    // Beside one with a gateway.
+    w.route(Host, "fd09::/64 via fd00::2 dev v0").unwrap();
+    w.route(Host, "fd09::/64 dev v0 mtu 1400").unwrap();
+    w.look();
+    w.route_delete(Host, "fd09::/64 dev v0 mtu 1400").unwrap();
+    assert_eq!(gateway_to(w, "fd09::1").as_deref(), Some("fd00::2"));
 }
 
 fn where_packets_go(w: &mut World<'_>) {

@@ -42,7 +42,9 @@ fn observe_netns(seen: &mut Seen, netns: Role, ip: &dyn Fn(&[&str]) -> Value) {
             let local = route["table"] == "255" || route["table"] == "local";
             let kind = text(&route["type"]);
             if !local && ["unicast", "1"].contains(&kind.as_str()) {
-                seen.put(format!("{netns} route"), &route_words(route, family), "there");
+                for hop in next_hops(route) {
+                    seen.put(format!("{netns} route"), &route_words(&hop, family), "there");
+                }
             }
         }
     }
@@ -92,6 +94,18 @@ fn put_link(seen: &mut Seen, netns: Role, link: &Value) {
         let words = format!("address {}/{}", ip_words(ip), address["prefixlen"]);
         put(&words, state_words(scope, tentative, duplicate));
     }
+}
+
+/// A route with several next hops is one route for each.
+fn next_hops(route: &Value) -> Vec<Value> {
+    let Some(hops) = route["nexthops"].as_array() else { return vec![route.clone()] };
+    let whole = |hop: &Value| {
+        let mut whole = route.clone();
+        let own = hop.as_object().expect("a next hop").clone();
+        whole.as_object_mut().expect("a route").extend(own);
+        whole
+    };
+    hops.iter().map(whole).collect()
 }
 
 fn route_words(route: &Value, family: &str) -> String {

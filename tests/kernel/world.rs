@@ -251,7 +251,7 @@ impl<'a> World<'a> {
         route(text, |_| index)
     }
 
-    /// `ip route add`, in the words of [`route`].
+    /// `ip route prepend`, in the words of [`route`].
     pub(crate) fn route(&mut self, netns: Role, text: &str) -> Done {
         let spec = self.route_spec(netns, text);
         let answer = self.kernel.route_add(netns, &spec);

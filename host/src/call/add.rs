@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::guest::Runner;
+use super::guest::{Prepared, Runner};
 use super::node_lock::NodeLock;
 use super::undoing::{self, Taken};
 use super::{Job, World, journal, journal_error, netns_error, not_own_netns, runner};
@@ -15,26 +15,35 @@ use crate::kernel::{Kernel, Role};
 pub(super) fn run(world: &World, plugin: &Bundled, job: Job) -> Result<String, CniError> {
     let mut kernel = world.node.kernel(job.netns.as_deref()).map_err(|e| netns_error(&e))?;
     not_own_netns(kernel.as_ref(), &job)?;
+    let prepared = Prepared::new(world, plugin)?;
     let journals = Journals::open(&world.directories.run).map_err(|e| journal_error(&e))?;
     let lock = NodeLock::shared(&world.directories.run)?;
     let mut journal = journal(&journals, &job, plugin)?;
     if let Some(damage) = journal.damage() {
         return Err(journal_error(damage));
     }
-    clear_remains(world, &job, kernel.as_mut(), &mut journal)?;
-    let former = journal.complete().then(|| journal.length());
-    let from = journal.length();
-    journal.begin().map_err(|e| journal_error(&e))?;
+    let former_stands = clear_remains(world, &job, kernel.as_mut(), &mut journal)?;
+    // What a killed ADD made for all is this one's to take back.
+    let from = if former_stands { journal.length() } else { 0 };
     let version = job.conf.version;
-    let runner = runner(world, plugin, job, kernel, Some(journal))?;
+    let runner = runner(world, plugin, prepared, job, kernel, Some(journal))?;
+    begin(&runner)?;
     let done = runner.run(plugin).and_then(|result| finish(&runner, result, version));
     match done {
         Ok(stdout) => Ok(stdout),
         Err(error) => {
-            let taken = take_back(world, &runner, &journals, &lock, from, former.is_some());
+            let taken = take_back(world, &runner, &journals, &lock, from, former_stands);
             Err(taken.told_in(error))
         }
     }
+}
+
+fn begin(runner: &Rc<Runner>) -> Result<(), CniError> {
+    let mut journal = runner.call().journal();
+    let Some(Err(error)) = journal.as_mut().map(Journal::begin) else { return Ok(()) };
+    // Nobody wrote to it: the file goes.
+    journal.take();
+    Err(journal_error(&error))
 }
 
 /// The result as text, and the journal closed: from here on the attachment stands.
@@ -51,20 +60,23 @@ fn finish(
     Ok(text)
 }
 
-/// What stands in the way of an ADD although nobody reported it: the remains of one that was killed,
-/// or of an attachment whose netns is gone.
+/// Removes what stands in the way of an ADD although nobody reported it: the remains of one that was
+/// killed, or of an attachment whose netns is gone. Returns whether there is an attachment, which stays.
 fn clear_remains(
     world: &World,
     job: &Job,
     kernel: &mut dyn Kernel,
     journal: &mut Journal,
-) -> Result<(), CniError> {
-    if !journal.begun() || (journal.complete() && stands(kernel, journal)) {
-        return Ok(());
+) -> Result<bool, CniError> {
+    if !journal.begun() {
+        return Ok(false);
+    }
+    if journal.complete() && stands(kernel, journal) {
+        return Ok(true);
     }
     let failures = undoing::own_only(world, job, kernel).run(journal, 0);
     if failures.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let text = format!("removing what a former ADD left: {}", failures.join("; "));
     Err(CniError::new(Code::TryAgainLater, text))
@@ -100,11 +112,13 @@ fn take_back(
 ) -> Taken {
     let Some(mut journal) = runner.call().journal().take() else { return Taken::default() };
     let alone = !journals.any_other(journal.attachment());
+    let container = !journals.any_other_of_container(journal.attachment());
     let failures = {
         let mut kernel = runner.call().kernel();
         let mut undoing = undoing::own_only(world, runner.job(), kernel.as_mut());
         undoing.shared = lock.become_exclusive();
         undoing.alone = alone;
+        undoing.container = container;
         undoing.run(&mut journal, from)
     };
     Taken::close(journal, failures, former_stands)

@@ -1,11 +1,13 @@
 //! DEL: cannot be blocked. What the plugin does not remove, the journal does.
 
+use super::guest::Prepared;
 use super::node_lock::NodeLock;
 use super::undoing::{self, Taken};
 use super::{Job, World, journal, journal_error, netns_error, not_own_netns, runner};
 use crate::cni::CniError;
 use crate::component::Bundled;
-use crate::journal::Journals;
+use crate::journal::{Journal, Journals};
+use crate::kernel::Kernel;
 
 /// Serves DEL.
 pub(super) fn run(world: &World, plugin: &Bundled, job: Job) -> Result<String, CniError> {
@@ -25,16 +27,32 @@ pub(super) fn run(world: &World, plugin: &Bundled, job: Job) -> Result<String, C
         (world.log)(&format!("warn: {damage}"));
     }
     let (ours, complete) = (journal.begun(), journal.complete());
-    let alone = !complete && !journals.any_other(journal.attachment());
-    let runner = runner(world, plugin, job, kernel, Some(journal))?;
-    let plugin_said = runner.run(plugin);
-    let Some(mut journal) = runner.call().journal().take() else { return Ok(String::new()) };
-    let failures = {
-        let mut kernel = runner.call().kernel();
-        let mut undoing = undoing::own_only(world, runner.job(), kernel.as_mut());
-        undoing.shared = ours && !complete && lock.become_exclusive();
+    let unfinished = ours && !complete;
+    let alone = unfinished && !journals.any_other(journal.attachment());
+    let container = unfinished && !journals.any_other_of_container(journal.attachment());
+    let undo = |kernel: &mut dyn Kernel, job: &Job, journal: &mut Journal| {
+        let mut undoing = undoing::own_only(world, job, kernel);
+        undoing.shared = unfinished && lock.become_exclusive();
         undoing.alone = alone;
-        undoing.run(&mut journal, 0)
+        undoing.container = container;
+        undoing.run(journal, 0)
+    };
+    let (plugin_said, journal, failures) = match Prepared::new(world, plugin) {
+        Ok(prepared) => {
+            let runner = runner(world, plugin, prepared, job, kernel, Some(journal))?;
+            let plugin_said = runner.run(plugin);
+            let Some(mut journal) = runner.call().journal().take() else {
+                return Ok(String::new());
+            };
+            let failures = undo(runner.call().kernel().as_mut(), runner.job(), &mut journal);
+            (plugin_said, journal, failures)
+        }
+        // Of a plugin that cannot be run, what it made can be removed nevertheless.
+        Err(error) => {
+            let (mut kernel, mut journal) = (kernel, journal);
+            let failures = undo(kernel.as_mut(), &job, &mut journal);
+            (Err(error), journal, failures)
+        }
     };
     let taken = Taken::close(journal, failures, false);
     match plugin_said {

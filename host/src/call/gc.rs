@@ -1,5 +1,6 @@
 //! GC: what belongs to no valid attachment goes, by the journals; then the plugin does its own.
 
+use super::guest::Prepared;
 use super::node_lock::NodeLock;
 use super::undoing::{self, Taken};
 use super::{JOURNAL_PATIENCE, Job, World, journal_error, netns_error, runner};
@@ -31,7 +32,9 @@ pub(super) fn run(world: &World, plugin: &Bundled, job: Job) -> Result<String, C
         }
     }
     let kernel = world.node.kernel(None).map_err(|e| netns_error(&e))?;
-    let plugin_said = runner(world, plugin, job, kernel, None)?.run(plugin);
+    let plugin_said = Prepared::new(world, plugin)
+        .and_then(|prepared| runner(world, plugin, prepared, job, kernel, None))
+        .and_then(|runner| runner.run(plugin));
     drop(lock);
     match (plugin_said, failures.is_empty()) {
         (Ok(_), true) => Ok(String::new()),

@@ -7,7 +7,7 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Engine, Store, Trap};
 
 use super::{Job, World};
-use crate::bindings::EveryPlugin;
+use crate::bindings::{EveryPlugin, EveryPluginPre};
 use crate::bindings::exports::wasmcni::cni::plugin::NetworkRequest;
 use crate::cni::{CniError, CniResult, Code, Verb};
 use crate::component::Bundled;
@@ -19,10 +19,14 @@ use crate::directories::Directories;
 use crate::gate::{Call, Gate};
 use crate::hostcalls::{self, Ctx, Delegates};
 use crate::names::PluginName;
-use crate::policy::{self, Grants};
+use crate::policy::{self, ComponentPin, Grants};
 
 /// How deep plugins may delegate: a plugin, its IPAM, and what that might delegate to.
 const MAX_DEPTH: u8 = 3;
+
+/// From what wasmtime says when a guest hands over more than the store's fuel for host calls is worth: the
+/// error's type is not public. Hostile guests of the suite would notice other words.
+const TOO_MUCH_AT_ONCE: &str = "fuel allocated for hostcalls";
 
 /// Runs the plugin of a call, and its delegates in the same process.
 pub(super) struct Runner {
@@ -39,10 +43,34 @@ pub(super) struct Runner {
     _deadline: Deadline,
 }
 
-/// What native delegates need of the world.
+/// What running plugins needs of the world.
 pub(super) struct WorldParts {
     pub(super) directories: Directories,
     pub(super) environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    pub(super) last_call: bool,
+}
+
+/// What a call of a plugin needs and may lack, to be had before anything is done.
+pub(super) struct Prepared {
+    grants: Rc<Grants>,
+    engine: Engine,
+}
+
+impl Prepared {
+    /// Reads the plugin's grants and starts the engine.
+    pub(super) fn new(world: &World, plugin: &Bundled) -> Result<Self, CniError> {
+        let grants = Rc::new(grants(&world.directories, plugin)?);
+        let engine = component::engine().map_err(|e| broken("starting the engine", &e))?;
+        Ok(Self { grants, engine })
+    }
+
+    pub(super) fn grants(&self) -> &Grants {
+        &self.grants
+    }
+}
+
+fn broken(what: &str, why: &dyn std::fmt::Display) -> CniError {
+    CniError::new(Code::Internal, format!("{what}: {why:#}"))
 }
 
 impl Runner {
@@ -50,15 +78,14 @@ impl Runner {
         world: &World,
         job: Job,
         call: Rc<Call>,
-        main: (&'static str, Rc<Grants>),
+        plugin: &Bundled,
+        prepared: Prepared,
     ) -> Result<Rc<Self>, CniError> {
-        let broken = |what: &str, e: &dyn std::fmt::Display| {
-            CniError::new(Code::Internal, format!("{what}: {e:#}"))
-        };
-        let engine = component::engine().map_err(|e| broken("starting the engine", &e))?;
+        let Prepared { grants, engine } = prepared;
+        let main = (plugin.name, grants);
         let deadline = Deadline::watch(&engine, call.deadline)
             .map_err(|e| broken("starting the deadline's thread", &e))?;
-        Ok(Rc::new_cyclic(|this| Self {
+        let runner = Rc::new_cyclic(|this| Self {
             engine,
             job,
             call,
@@ -69,10 +96,15 @@ impl Runner {
             world: WorldParts {
                 directories: world.directories.clone(),
                 environment: world.environment.clone(),
+                last_call: world.last_call,
             },
             this: this.clone(),
             _deadline: deadline,
-        }))
+        });
+        if world.last_call {
+            std::mem::forget(runner.clone());
+        }
+        Ok(runner)
     }
 
     pub(super) fn call(&self) -> &Rc<Call> {
@@ -121,7 +153,10 @@ impl Runner {
         let component = component::load(&self.engine, plugin.code).map_err(|e| refused(&e))?;
         let imports = self.check_imports(plugin, &component, &grants)?;
         let mut linker = Linker::new(&self.engine);
-        hostcalls::link(&mut linker, &imports).map_err(|e| refused(&e))?;
+        hostcalls::link(&mut linker, &imports.interfaces).map_err(|e| refused(&e))?;
+        // Whether it fits the contract shows before anything of it runs.
+        let ready = linker.instantiate_pre(&component).and_then(EveryPluginPre::new);
+        let ready = ready.map_err(|e| refused(&e))?;
         let name = PluginName::try_from(plugin.name)
             .map_err(|e| CniError::new(Code::Internal, e.to_string()))?;
         let budget = Budget::new(grants.limits());
@@ -135,13 +170,21 @@ impl Runner {
         let mut store = Store::new(&self.engine, ctx);
         store.limiter(|ctx| &mut ctx.budget);
         store.set_epoch_deadline(1);
-        let done = EveryPlugin::instantiate(&mut store, &component, &linker)
+        store.set_hostcall_fuel(store.data().budget.output_limit());
+        let done = ready
+            .instantiate(&mut store)
             .and_then(|guest| self.call_export(&mut store, &guest, verb));
-        match done {
+        let done = match done {
             Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => Err(explained(error, &store)),
-            Err(trap) => Err(self.trapped(plugin.name, &trap, &store)),
+            Ok(Err(error)) => Err(of_bounded_size(error, plugin.name, &mut store)),
+            Err(trap) => Err(self.trapped(plugin.name, &trap, &mut store)),
+        };
+        // What the guest held is let go in any case: reservations are locked while they are open.
+        store.data_mut().table = ResourceTable::new();
+        if self.world.last_call {
+            std::mem::forget((store, ready, linker, component));
         }
+        done
     }
 
     fn delegates(&self) -> Rc<dyn Delegates> {
@@ -157,15 +200,15 @@ impl Runner {
         plugin: &Bundled,
         component: &wasmtime::component::Component,
         grants: &Grants,
-    ) -> Result<Vec<imports::Import>, CniError> {
-        let (functions, others) = imports::list(&self.engine, component);
+    ) -> Result<imports::Imports, CniError> {
+        let imports = imports::list(&self.engine, component);
         let refuse = |text: String| {
             Err(CniError::new(Code::ComponentRefused, format!("starting {:?}: {text}", plugin.name)))
         };
-        if let Some(other) = others.first() {
+        if let Some(other) = imports.others.first() {
             return refuse(format!("it imports {other:?}, which this host does not offer"));
         }
-        for import in &functions {
+        for import in &imports.functions {
             let imported = format!("{}#{}", import.interface, import.function);
             match ops_of(import) {
                 None => {
@@ -182,7 +225,7 @@ impl Runner {
                 }
             }
         }
-        Ok(functions)
+        Ok(imports)
     }
 
     fn call_export(
@@ -196,10 +239,13 @@ impl Runner {
         Ok(match verb {
             Verb::Add => {
                 let request = self.request()?;
-                match plugin.call_add(store, &request)? {
-                    Ok(result) => hostcalls::result_of(result, self.sandbox())
-                        .map(Some)
-                        .map_err(|e| CniError::new(Code::Internal, format!("reading the result: {e}"))),
+                match plugin.call_add(&mut *store, &request)? {
+                    // What the contract's types let through and its words do not: a guest that breaks the
+                    // one is as one that breaks the other.
+                    Ok(result) => hostcalls::result_of(result, self.sandbox()).map(Some).map_err(|e| {
+                        let name = store.data().gate.plugin();
+                        CniError::new(Code::GuestTrapped, format!("reading the result of {name:?}: {e}"))
+                    }),
                     Err(error) => Err(hostcalls::error_of(error)),
                 }
             }
@@ -238,7 +284,7 @@ impl Runner {
     }
 
     /// What the end of a guest by force means.
-    fn trapped(&self, plugin: &'static str, trap: &wasmtime::Error, store: &Store<Ctx>) -> CniError {
+    fn trapped(&self, plugin: &str, trap: &wasmtime::Error, store: &mut Store<Ctx>) -> CniError {
         if let Some(limit) = &store.data().budget.exceeded {
             return out_of_limits(plugin, limit);
         }
@@ -250,8 +296,11 @@ impl Runner {
             Some(Trap::StackOverflow) => out_of_limits(plugin, &Limit::Stack),
             Some(trap) => CniError::new(Code::GuestTrapped, format!("running {plugin:?}: {trap}")),
             None => {
-                let text = format!("running {plugin:?}: {}", trap.root_cause());
-                CniError::new(Code::GuestTrapped, text)
+                let cause = trap.root_cause().to_string();
+                if cause.contains(TOO_MUCH_AT_ONCE) {
+                    return out_of_limits(plugin, &store.data_mut().budget.too_much_at_once());
+                }
+                CniError::new(Code::GuestTrapped, format!("running {plugin:?}: {cause}"))
             }
         }
     }
@@ -260,6 +309,14 @@ impl Runner {
 fn out_of_limits(plugin: &str, limit: &Limit) -> CniError {
     let text = format!("running {plugin:?}: {limit}; limits stand in its grant file");
     CniError::new(Code::GuestOutOfLimits, text)
+}
+
+/// A guest's error, unless it is longer than what the guest may return.
+fn of_bounded_size(error: CniError, plugin: &str, store: &mut Store<Ctx>) -> CniError {
+    match store.data_mut().budget.output(error.msg.len() + error.details.len()) {
+        Ok(()) => explained(error, store),
+        Err(limit) => out_of_limits(plugin, &limit),
+    }
 }
 
 /// A refusal as the operator needs it: what was wanted, the nearest rule, where it stands. The guest
@@ -275,7 +332,7 @@ fn explained(mut error: CniError, store: &Store<Ctx>) -> CniError {
 }
 
 /// The grants of a plugin: the operator's file, or else the one that it was shipped with.
-pub(super) fn grants(directories: &Directories, plugin: &Bundled) -> Result<Grants, CniError> {
+fn grants(directories: &Directories, plugin: &Bundled) -> Result<Grants, CniError> {
     let refused = |reason: String| {
         CniError::new(Code::ComponentRefused, format!("reading the grants of {:?}: {reason}", plugin.name))
     };
@@ -284,7 +341,14 @@ pub(super) fn grants(directories: &Directories, plugin: &Bundled) -> Result<Gran
         Some((path, text)) => policy::parse(text, &path.display().to_string()),
         None => policy::parse(plugin.grants, &format!("bundled:{}/grants.toml", plugin.name)),
     };
-    parsed.map_err(|e| refused(e.to_string()))
+    let grants = parsed.map_err(|e| refused(e.to_string()))?;
+    match grants.component() {
+        ComponentPin::Bundled => Ok(grants),
+        ComponentPin::Sha256(_) => Err(refused(format!(
+            "{} is for another component: this one is part of wasmcni; write component = \"bundled\"",
+            grants.source()
+        ))),
+    }
 }
 
 /// The acts that an import needs a grant for, one of them; `None`: this host does not offer it.

@@ -23,7 +23,7 @@ use crate::gate::Call;
 use crate::journal::{Journal, JournalError, Journals};
 use crate::kernel::{Kernel, Role};
 use crate::names::Attachment;
-use guest::Runner;
+use guest::{Prepared, Runner};
 
 /// How long a call waits for another one on the same attachment.
 const JOURNAL_PATIENCE: Duration = Duration::from_secs(20);
@@ -59,6 +59,9 @@ pub struct World {
     pub log: Rc<dyn Fn(&str)>,
     /// The environment, for native delegates.
     pub environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    /// The process ends with this call: memory, threads and sockets are left to the kernel, which
+    /// takes them down faster than we could.
+    pub last_call: bool,
 }
 
 impl std::fmt::Debug for World {
@@ -217,7 +220,8 @@ fn not_own_netns(kernel: &dyn Kernel, job: &Job) -> Result<(), CniError> {
 /// CHECK and STATUS: nothing is changed, nothing written down.
 fn look(world: &World, plugin: &Bundled, job: Job) -> Result<String, CniError> {
     let kernel = world.node.kernel(job.netns.as_deref()).map_err(|e| netns_error(&e))?;
-    let runner = runner(world, plugin, job, kernel, None)?;
+    let prepared = Prepared::new(world, plugin)?;
+    let runner = runner(world, plugin, prepared, job, kernel, None)?;
     runner.run(plugin).map(|_| String::new())
 }
 
@@ -225,22 +229,23 @@ fn look(world: &World, plugin: &Bundled, job: Job) -> Result<String, CniError> {
 fn runner(
     world: &World,
     plugin: &Bundled,
+    prepared: Prepared,
     job: Job,
     kernel: Box<dyn Kernel>,
     journal: Option<Journal>,
 ) -> Result<Rc<Runner>, CniError> {
-    let grants = guest::grants(&world.directories, plugin)?;
-    let deadline = Instant::now() + grants.limits().deadline;
+    let deadline = Instant::now() + prepared.grants().limits().deadline;
     let call = Call::new(
         kernel,
         journal,
         job.attachment.clone(),
+        job.verb == Verb::Add,
         job.conf.name.to_string(),
         job.conf.document().clone(),
         deadline,
         world.directories.clone(),
     );
-    Runner::new(world, job, Rc::new(call), (plugin.name, Rc::new(grants)))
+    Runner::new(world, job, Rc::new(call), plugin, prepared)
 }
 
 fn netns_error(problem: &NetnsProblem) -> CniError {

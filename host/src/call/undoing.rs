@@ -50,7 +50,8 @@ pub(super) fn own_only<'a>(
     job: &'a Job,
     kernel: &'a mut dyn Kernel,
 ) -> OwnUndoing<'a> {
-    OwnUndoing { kernel, releasing: Releasing { world, job }, shared: false, alone: false }
+    let releasing = Releasing { world, job };
+    OwnUndoing { kernel, releasing, shared: false, alone: false, container: false }
 }
 
 /// [`Undoing`], with what it borrows.
@@ -59,14 +60,15 @@ pub(super) struct OwnUndoing<'a> {
     releasing: Releasing<'a>,
     pub(super) shared: bool,
     pub(super) alone: bool,
+    pub(super) container: bool,
 }
 
 impl OwnUndoing<'_> {
     /// Takes back what is open since record `from`; returns the failures.
     pub(super) fn run(&mut self, journal: &mut Journal, from: usize) -> Vec<String> {
-        let (shared, alone) = (self.shared, self.alone);
+        let &mut Self { shared, alone, container, .. } = self;
         let (kernel, reservations) = (&mut *self.kernel, &mut self.releasing);
-        Undoing { kernel, reservations, shared, alone }.run(journal, from)
+        Undoing { kernel, reservations, shared, alone, container }.run(journal, from)
     }
 }
 

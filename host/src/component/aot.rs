@@ -7,7 +7,7 @@
 
 use std::ffi::c_void;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::mman::{ProtFlags, mprotect};
 use wasmtime::component::Component;
@@ -50,17 +50,35 @@ impl Code {
 #[derive(Debug)]
 pub struct Aligned<T: ?Sized>(pub T);
 
+/// Where code lies that was once loaded in place.
+static IN_PLACE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
 /// Makes a component of compiled code, in place: nothing is copied.
+///
+/// wasmtime takes code of one place once: a second component of it, such as of a plugin that delegates to
+/// itself, is made of a copy.
 ///
 /// # Errors
 /// When the code was compiled by another version or configuration of wasmtime, or for a CPU with
 /// features that this one lacks.
 pub fn load(engine: &Engine, code: Code) -> wasmtime::Result<Component> {
-    // SAFETY: who wrote these bytes: `Code::compiled_by_build_script` requires that this build's
-    // build script did, by `precompile_component`. Where: in a static of this binary, which lives
+    let place = code.bytes.as_ptr().addr();
+    let mut in_place = IN_PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+    let again = in_place.contains(&place);
+    if !again {
+        in_place.push(place);
+    }
+    drop(in_place);
+    if again {
+        // SAFETY: who wrote these bytes: `Code::compiled_by_build_script` requires that this build's
+        // build script did, by `precompile_component`. They are copied.
+        return unsafe { Component::deserialize(engine, code.bytes) };
+    }
+    // SAFETY: who wrote these bytes: see above. Where: in a static of this binary, which lives
     // as long as the process. Nobody changes them: the static is not mutable, its pages are mapped
     // private from the executable file, and `CodePages` only ever changes whether they may be
-    // executed, never whether they may be written. The pointer is not null and is only read through.
+    // executed, never whether they may be written. When it makes them not executable again, nothing
+    // executes them: they were loaded here once. The pointer is not null and is only read through.
     unsafe { Component::deserialize_raw(engine, NonNull::from(code.bytes)) }
 }
 
@@ -92,8 +110,9 @@ fn protect(code: *const u8, octets: usize, flags: ProtFlags) -> wasmtime::Result
         return Err(wasmtime::Error::msg("protecting code: null address"));
     };
     // SAFETY: wasmtime gives the text section of a component that `load` made: whole pages (the
-    // trait promises the alignment asked for) inside a `Code`. Those pages are never writable, before
-    // or after: the flags are read, with or without execute. Rust code only reads them.
+    // trait promises the alignment asked for) inside a `Code`, or inside wasmtime's own copy of one. Those
+    // pages are not writable from here on: the flags are read, with or without execute. Rust code only
+    // reads them.
     unsafe { mprotect(address, octets, flags) }
         .map_err(|e| wasmtime::Error::msg(format!("protecting {octets} octets of code: {e}")))
 }

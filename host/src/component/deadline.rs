@@ -2,14 +2,17 @@
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
 
 /// Octets of the watching thread's stack; it calls two functions.
 const STACK: usize = 64 * 1024;
 
-/// Ends the running guest's epoch at a point in time, unless dropped before.
+/// How long a guest may run that begins after the end.
+const AFTERWARDS: Duration = Duration::from_millis(10);
+
+/// Ends the running guests' epoch at a point in time, unless dropped before.
 #[derive(Debug)]
 pub struct Deadline {
     cancel: Option<Sender<()>>,
@@ -25,9 +28,11 @@ impl Deadline {
         let (cancel, cancelled) = channel();
         let engine = engine.clone();
         let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || {
-            let left = at.saturating_duration_since(Instant::now());
-            if cancelled.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+            let mut left = at.saturating_duration_since(Instant::now());
+            // And again: a delegate that begins now counts from the present epoch.
+            while cancelled.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
                 engine.increment_epoch();
+                left = AFTERWARDS;
             }
         })?;
         Ok(Self { cancel: Some(cancel), thread: Some(thread) })

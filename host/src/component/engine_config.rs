@@ -15,6 +15,8 @@ pub(crate) fn engine_config() -> Config {
         // A guest that does not come back is stopped at its deadline.
         .epoch_interruption(true)
         .max_wasm_stack(STACK_BYTES)
+        // A guest's initial memory is some 20 KB: copying it costs less than a memfd to map it from.
+        .memory_init_cow(false)
         // No debugger and no unwinder looks at guests; without it, start-up is 36 µs shorter.
         .native_unwind_info(false)
         .generate_address_map(false);

@@ -13,14 +13,25 @@ pub struct Import {
     pub function: String,
 }
 
-/// Every function that the component imports, and the names of imports that are no interfaces.
-///
-/// Types and resources that an interface brings along confer nothing and are passed over.
-pub fn list(engine: &Engine, component: &Component) -> (Vec<Import>, Vec<String>) {
-    let (mut functions, mut others) = (Vec::new(), Vec::new());
+/// What a component imports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imports {
+    /// Interfaces, also those of which it wants but types and resources: these confer nothing.
+    pub interfaces: Vec<String>,
+    /// The functions of all of them.
+    pub functions: Vec<Import>,
+    /// What is no interface.
+    pub others: Vec<String>,
+}
+
+/// What the component imports.
+pub fn list(engine: &Engine, component: &Component) -> Imports {
+    let mut imports = Imports::default();
+    let Imports { interfaces, functions, others } = &mut imports;
     for (name, import) in component.component_type().imports(engine) {
         match import.ty {
             ComponentItem::ComponentInstance(instance) => {
+                interfaces.push(name.to_owned());
                 for (function, export) in instance.exports(engine) {
                     if matches!(export.ty, ComponentItem::ComponentFunc(_)) {
                         let (interface, function) = (name.to_owned(), function.to_owned());
@@ -31,5 +42,5 @@ pub fn list(engine: &Engine, component: &Component) -> (Vec<Import>, Vec<String>
             _ => others.push(name.to_owned()),
         }
     }
-    (functions, others)
+    imports
 }

@@ -30,11 +30,9 @@ pub enum Limit {
         /// Calls that it may make.
         limit: u32,
     },
-    /// What it logs.
-    #[error("log: {octets} octets, {limit} allowed")]
+    /// What it logs: not an end, but the rest is dropped.
+    #[error("log: {limit} octets allowed")]
     Log {
-        /// Octets so far.
-        octets: u64,
         /// Octets allowed.
         limit: u64,
     },
@@ -43,6 +41,12 @@ pub enum Limit {
     Output {
         /// Octets so far.
         octets: u64,
+        /// Octets allowed.
+        limit: u64,
+    },
+    /// What it gives the host in one call or result, before it is looked at.
+    #[error("output: more than {limit} octets at once")]
+    AtOnce {
         /// Octets allowed.
         limit: u64,
     },
@@ -58,11 +62,16 @@ pub enum Limit {
 #[derive(Debug)]
 pub struct Budget {
     memory_limit: usize,
+    /// Of all memories together.
+    memory: usize,
     table_limit: usize,
+    /// Of all tables together.
+    table: usize,
     host_calls_limit: u32,
     host_calls: u32,
     log_limit: u64,
     log: u64,
+    log_dropped: bool,
     output_limit: u64,
     /// The first limit that it ran into. A guest that is refused memory traps in its allocator, so
     /// the trap alone does not tell.
@@ -74,11 +83,14 @@ impl Budget {
     pub fn new(limits: &crate::policy::Limits) -> Self {
         Self {
             memory_limit: usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX),
+            memory: 0,
             table_limit: usize::try_from(limits.table_elements).unwrap_or(usize::MAX),
+            table: 0,
             host_calls_limit: limits.host_calls,
             host_calls: 0,
             log_limit: limits.log_bytes.into(),
             log: 0,
+            log_dropped: false,
             output_limit: limits.output_bytes.into(),
             exceeded: None,
         }
@@ -96,17 +108,26 @@ impl Budget {
         Ok(())
     }
 
-    /// Counts octets that the guest logs.
-    ///
-    /// # Errors
-    /// When they are too many.
-    pub fn log(&mut self, octets: usize) -> Result<(), Limit> {
+    /// Counts octets that the guest wants to log; whether it may.
+    pub fn log(&mut self, octets: usize) -> bool {
         self.log = self.log.saturating_add(octets as u64);
-        if self.log > self.log_limit {
-            let (octets, limit) = (self.log, self.log_limit);
-            return Err(self.exceed(Limit::Log { octets, limit }));
-        }
-        Ok(())
+        self.log <= self.log_limit
+    }
+
+    /// The limit of the log, for the first line that is dropped.
+    pub fn first_dropped(&mut self) -> Option<Limit> {
+        let first = !std::mem::replace(&mut self.log_dropped, true);
+        first.then_some(Limit::Log { limit: self.log_limit })
+    }
+
+    /// Octets that the guest may hand to the host at once.
+    pub fn output_limit(&self) -> usize {
+        usize::try_from(self.output_limit).unwrap_or(usize::MAX)
+    }
+
+    /// It handed more to the host than it may.
+    pub fn too_much_at_once(&mut self) -> Limit {
+        self.exceed(Limit::AtOnce { limit: self.output_limit })
     }
 
     /// Checks the size of what the guest returned, as the runtime gets it.
@@ -129,27 +150,32 @@ impl Budget {
 impl ResourceLimiter for Budget {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if desired > self.memory_limit {
-            self.exceed(Limit::Memory { wanted: desired, limit: self.memory_limit });
+        // Should the growth fail for another reason, it is counted all the same.
+        let wanted = self.memory.saturating_sub(current).saturating_add(desired);
+        if wanted > self.memory_limit {
+            self.exceed(Limit::Memory { wanted, limit: self.memory_limit });
             return Ok(false);
         }
+        self.memory = wanted;
         Ok(true)
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if desired > self.table_limit {
-            self.exceed(Limit::Table { wanted: desired, limit: self.table_limit });
+        let wanted = self.table.saturating_sub(current).saturating_add(desired);
+        if wanted > self.table_limit {
+            self.exceed(Limit::Table { wanted, limit: self.table_limit });
             return Ok(false);
         }
+        self.table = wanted;
         Ok(true)
     }
 
@@ -163,5 +189,38 @@ impl ResourceLimiter for Budget {
 
     fn memories(&self) -> usize {
         INSTANCES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget() -> Budget {
+        let limits = crate::policy::Limits {
+            memory_bytes: 1000,
+            table_elements: 100,
+            ..crate::policy::Limits::default()
+        };
+        Budget::new(&limits)
+    }
+
+    #[test]
+    fn memories_count_together() {
+        let mut budget = budget();
+        assert!(budget.memory_growing(0, 400, None).unwrap());
+        assert!(budget.memory_growing(0, 400, None).unwrap());
+        assert!(budget.memory_growing(400, 600, None).unwrap());
+        assert_eq!(budget.exceeded, None);
+        assert!(!budget.memory_growing(400, 401, None).unwrap());
+        assert_eq!(budget.exceeded, Some(Limit::Memory { wanted: 1001, limit: 1000 }));
+    }
+
+    #[test]
+    fn tables_count_together() {
+        let mut budget = budget();
+        assert!(budget.table_growing(0, 60, None).unwrap());
+        assert!(!budget.table_growing(0, 60, None).unwrap());
+        assert_eq!(budget.exceeded, Some(Limit::Table { wanted: 120, limit: 100 }));
     }
 }

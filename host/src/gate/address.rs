@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::{Gate, LinkHandle, Result};
-use crate::journal::{Sharing, Undo};
+use crate::journal::Undo;
 use crate::kernel::{Address, AddressSpec};
 use crate::policy::Op;
 
@@ -17,7 +17,7 @@ impl Gate {
         }
         let at = self.place(link.role)?;
         let undo = Undo::Address { at, link: link.index, address: address.address };
-        self.act([(undo, Sharing::Shared)], |kernel| kernel.addr_add(link.role, link.index, &address))
+        self.act([(undo, Self::sharing(link))], |kernel| kernel.addr_add(link.role, link.index, &address))
     }
 
     /// Takes an address from a link.

@@ -38,7 +38,7 @@ impl Gate {
             return self.act_on_own(|kernel| kernel.bridge_vlan_add(port.role, port.index, &vlan));
         }
         let undo = Undo::Vlan { at: self.place(port.role)?, link: port.index, vlan };
-        self.act([(undo, Sharing::Shared)], |kernel| {
+        self.act([(undo, Self::sharing(port))], |kernel| {
             kernel.bridge_vlan_add(port.role, port.index, &vlan)
         })
     }

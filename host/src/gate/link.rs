@@ -218,7 +218,7 @@ impl Gate {
         }
         let Some(back) = self.way_back(link, &change)? else { return Ok(()) };
         let undo = Undo::LinkChange { at: self.place(link.role)?, link: link.index, back };
-        self.act([(undo, Sharing::Shared)], |kernel| kernel.link_set(link.role, link.index, &change))
+        self.act([(undo, Self::sharing(link))], |kernel| kernel.link_set(link.role, link.index, &change))
     }
 
     /// The change that sets a link back; `None` when it is as wanted already.

@@ -72,6 +72,8 @@ pub struct Call {
     ipam: RefCell<Vec<IpNet>>,
     /// Whose call it is; `None` for GC and STATUS.
     pub attachment: Option<Attachment>,
+    /// Whether acts are written down, to be taken back: those of ADD. What DEL takes away is to be gone.
+    pub adding: bool,
     /// Name of the network.
     pub network: String,
     /// The network configuration.
@@ -91,10 +93,12 @@ impl std::fmt::Debug for Call {
 impl Call {
     /// A call on a kernel. `journal`: where undos are written; `None` for verbs that change nothing
     /// of an attachment.
+    #[allow(clippy::too_many_arguments, reason = "each is a field, and of another type")]
     pub fn new(
         kernel: Box<dyn Kernel>,
         journal: Option<Journal>,
         attachment: Option<Attachment>,
+        adding: bool,
         network: String,
         configuration: Node,
         deadline: Instant,
@@ -105,6 +109,7 @@ impl Call {
             journal: RefCell::new(journal),
             ipam: RefCell::new(Vec::new()),
             attachment,
+            adding,
             network,
             configuration,
             deadline,
@@ -151,6 +156,11 @@ impl Gate {
     /// The call that it belongs to.
     pub fn call(&self) -> &Rc<Call> {
         &self.call
+    }
+
+    /// Whose gate it is.
+    pub fn plugin(&self) -> &str {
+        self.plugin.as_str()
     }
 
     /// The last refusal for want of a grant, as one sentence, if any.
@@ -223,7 +233,7 @@ impl Gate {
             Refusal::Invalid("changing the kernel is for add and del, not for this verb".into())
         })?;
         let mut ids = Vec::new();
-        for (undo, sharing) in undo {
+        for (undo, sharing) in undo.into_iter().filter(|_| self.call.adding) {
             ids.push(journal.will(undo, sharing)?);
         }
         let done = act(self.call.kernel.borrow_mut().as_mut());
@@ -235,6 +245,15 @@ impl Gate {
             }
         }
         Ok(done?)
+    }
+
+    /// Whose something is that hangs on a link which was there before: on the node, others may come to count on
+    /// it; in the container, it is the attachment's.
+    fn sharing(link: &LinkHandle) -> Sharing {
+        match link.role {
+            Role::Host => Sharing::Shared,
+            Role::Container => Sharing::Own,
+        }
     }
 
     /// Acts on what dies with an attachment's own link: no undo of its own is needed.

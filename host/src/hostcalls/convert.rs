@@ -280,11 +280,19 @@ pub(crate) fn result_of(
             scope: route.scope,
         })
     };
+    let interfaces: Vec<Interface> = result.interfaces.into_iter().map(interface).collect();
+    let ips = result.ips.into_iter().map(ip).collect::<Result<Vec<_>, _>>()?;
+    let exists = |index: &u32| usize::try_from(*index).is_ok_and(|at| at < interfaces.len());
+    if let Some(index) = ips.iter().filter_map(|ip| ip.interface).find(|index| !exists(index)) {
+        let there = interfaces.len();
+        let text = format!("an address is of interface {index}, and there are {there}, from 0");
+        return Err(Refusal::Invalid(text));
+    }
     let cni::Dns { nameservers, domain, search, options } = result.dns;
     let domain = domain.unwrap_or_default();
     Ok(CniResult {
-        interfaces: result.interfaces.into_iter().map(interface).collect(),
-        ips: result.ips.into_iter().map(ip).collect::<Result<_, _>>()?,
+        interfaces,
+        ips,
         routes: result.routes.into_iter().map(route).collect::<Result<_, _>>()?,
         dns: Dns { nameservers, domain, search, options },
     })

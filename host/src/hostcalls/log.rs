@@ -6,7 +6,13 @@ use crate::bindings::wasmcni::cni::log::{Host, Level};
 impl Host for Ctx {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.budget.host_call()?;
-        self.budget.log(message.len())?;
+        if !self.budget.log(message.len()) {
+            if let Some(limit) = self.budget.first_dropped() {
+                let plugin = self.gate.plugin();
+                (self.log)(&format!("warn: the rest of what {plugin:?} logs is dropped: {limit}"));
+            }
+            return Ok(());
+        }
         let level = match level {
             Level::Debug => "debug",
             Level::Info => "info",

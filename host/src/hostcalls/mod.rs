@@ -17,7 +17,6 @@ use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable, ResourceTabl
 use crate::bindings::wasmcni::cni::types as cni;
 use crate::bindings::wasmcni::net::types as net;
 use crate::cni::CniError;
-use crate::component::imports::Import;
 use crate::component::limits::{Budget, Limit};
 use crate::gate::{Gate, Refusal};
 
@@ -144,16 +143,10 @@ impl cni::Host for Ctx {
 }
 
 /// Offers exactly those interfaces that the component imports: each costs start-up time.
-pub(crate) fn link(linker: &mut Linker<Ctx>, imports: &[Import]) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut Linker<Ctx>, interfaces: &[String]) -> wasmtime::Result<()> {
     use crate::bindings::wasmcni::{cni, ipam, net};
-    let mut linked: Vec<&str> = Vec::new();
-    for import in imports {
-        let interface = import.interface.as_str();
-        if linked.contains(&interface) {
-            continue;
-        }
-        linked.push(interface);
-        match interface {
+    for interface in interfaces {
+        match interface.as_str() {
             "wasmcni:cni/log@0.1.0" => cni::log::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?,
             "wasmcni:cni/delegate@0.1.0" => {
                 cni::delegate::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
@@ -183,7 +176,8 @@ pub(crate) fn link(linker: &mut Linker<Ctx>, imports: &[Import]) -> wasmtime::Re
             "wasmcni:ipam/resolv-conf@0.1.0" => {
                 ipam::resolv_conf::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
-            // Checked before: an interface that this host does not know is refused by name.
+            // Of types alone, which need no link; or unknown, and then without functions: one that has some
+            // was refused before, by name.
             _ => {}
         }
     }

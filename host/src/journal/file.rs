@@ -122,8 +122,15 @@ impl Journals {
             }
             let mut text = String::new();
             (&mut *file).take(MAX_BYTES).read_to_string(&mut text).map_err(fail("reading"))?;
+            // A last line without its end was cut by a full disk: its act was not begun.
+            let whole = text.rfind('\n').map_or(0, |end| end + 1);
+            if whole < text.len() {
+                text.truncate(whole);
+                file.set_len(octets(whole)).map_err(fail("mending"))?;
+            }
             let mut journal = Journal {
                 file,
+                length: octets(whole),
                 dir: network,
                 name,
                 path,
@@ -132,6 +139,7 @@ impl Journals {
                 begun: false,
                 complete: false,
                 damage: None,
+                file_removed: false,
             };
             journal.replay(&text);
             return Ok(journal);
@@ -166,6 +174,16 @@ impl Journals {
 
     /// Whether any attachment of the node but `mine` has a journal.
     pub fn any_other(&self, mine: &Attachment) -> bool {
+        self.other(mine, "")
+    }
+
+    /// Whether any attachment of the same container but `mine` has one.
+    pub fn any_other_of_container(&self, mine: &Attachment) -> bool {
+        self.other(mine, &format!("{}:", mine.container_id))
+    }
+
+    /// Whether any attachment but `mine` has a journal whose name begins so.
+    fn other(&self, mine: &Attachment, beginning: &str) -> bool {
         let prefix = format!("{}:{}:", mine.container_id, mine.ifname);
         let Ok(networks) = self.dir.entries() else { return true };
         networks.flatten().any(|network| {
@@ -173,8 +191,9 @@ impl Journals {
             let Ok(dir) = network.open_dir() else { return false };
             let Ok(entries) = dir.entries() else { return true };
             entries.flatten().any(|entry| {
-                let mine = entry.file_name().to_str().is_some_and(|n| n.starts_with(&prefix));
-                !(same_network && mine)
+                let name = entry.file_name();
+                let begins = |with: &str| name.to_str().is_some_and(|n| n.starts_with(with));
+                begins(beginning) && !(same_network && begins(&prefix))
             })
         })
     }
@@ -199,6 +218,8 @@ impl Journals {
 #[derive(Debug)]
 pub struct Journal {
     file: Flock<File>,
+    /// Octets of whole lines.
+    length: u64,
     dir: Dir,
     name: String,
     path: String,
@@ -208,6 +229,17 @@ pub struct Journal {
     begun: bool,
     complete: bool,
     damage: Option<JournalError>,
+    /// Whether the file is gone.
+    file_removed: bool,
+}
+
+impl Drop for Journal {
+    /// A journal that nobody wrote to tells nothing, and would be taken for another attachment's.
+    fn drop(&mut self) {
+        if self.length == 0 && !self.file_removed {
+            let _ = self.dir.remove_file(&self.name);
+        }
+    }
 }
 
 impl Journal {
@@ -272,21 +304,18 @@ impl Journal {
     /// Notes that it was not done after all.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written. It is known all the same while this process lives: it may be another's
+    /// object, and must not be taken back.
     pub fn not_done(&mut self, id: RecordId) -> Result<(), JournalError> {
-        self.append(&Line::Not(id.0))?;
         self.forget(id.0);
-        Ok(())
+        self.append(&Line::Not(id.0))
     }
 
-    /// Notes that it was taken back.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn undone(&mut self, id: RecordId) -> Result<(), JournalError> {
-        self.append(&Line::Undone(id.0))?;
+    /// Notes that it was taken back. Where that cannot be written, the next one who takes back finds that
+    /// there is nothing to do.
+    pub fn undone(&mut self, id: RecordId) {
         self.forget(id.0);
-        Ok(())
+        let _ = self.append(&Line::Undone(id.0));
     }
 
     /// Forgets what the plugin itself has removed. In memory only: a process killed before the file
@@ -299,13 +328,19 @@ impl Journal {
         }
     }
 
-    /// Notes that the ADD succeeded.
+    /// Notes that the ADD succeeded: what it made for others too is theirs from now on.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn completed(&mut self) -> Result<(), JournalError> {
+        self.append(&Line::Complete)?;
+        self.become_complete();
+        Ok(())
+    }
+
+    fn become_complete(&mut self) {
         self.complete = true;
-        self.append(&Line::Complete)
+        self.removed(|record| record.sharing == Sharing::Shared);
     }
 
     /// What was done since record `from` and not taken back, the latest first.
@@ -337,10 +372,12 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub fn remove(self) -> Result<(), JournalError> {
+    pub fn remove(mut self) -> Result<(), JournalError> {
+        // Another process may make one of this name at once: it is not ours to remove.
+        self.file_removed = true;
         match self.dir.remove_file(&self.name) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(JournalError::Io { act: "removing", path: self.path, source: e })
+                Err(JournalError::Io { act: "removing", path: self.path.clone(), source: e })
             }
             _ => Ok(()),
         }
@@ -352,19 +389,23 @@ impl Journal {
         }
     }
 
-    /// One `write` a line: a process that is killed leaves whole lines.
+    /// One `write` a line: a process that is killed leaves whole lines. So does one whose disk is full: what
+    /// it could write of the line is cut off again, or else the next line would be read as part of it.
     fn append(&mut self, line: &Line) -> Result<(), JournalError> {
         let fail = |source| JournalError::Io { act: "writing", path: self.path.clone(), source };
         let mut text = serde_json::to_vec(line).map_err(|e| fail(e.into()))?;
         text.push(b'\n');
-        self.file.write_all(&text).map_err(fail)
+        if let Err(e) = self.file.write_all(&text) {
+            self.file.set_len(self.length).map_err(fail)?;
+            return Err(fail(e));
+        }
+        self.length += octets(text.len());
+        Ok(())
     }
 
-    /// Takes in what an earlier process wrote. A last line without its end was cut by a full disk:
-    /// its act was not begun.
+    /// Takes in what an earlier process wrote, in whole lines.
     fn replay(&mut self, text: &str) {
-        for (number, line) in text.split_inclusive('\n').enumerate() {
-            let Some(whole) = line.strip_suffix('\n') else { break };
+        for (number, whole) in text.lines().enumerate() {
             let Ok(parsed) = serde_json::from_str::<Line>(whole) else {
                 self.damage = Some(JournalError::Damaged {
                     path: self.path.clone(),
@@ -383,7 +424,7 @@ impl Journal {
                     }
                 }
                 Line::Not(id) | Line::Undone(id) => self.forget(id),
-                Line::Complete => self.complete = true,
+                Line::Complete => self.become_complete(),
             }
         }
     }
@@ -405,6 +446,11 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     builder.mode(0o700).recursive(true);
     let (root, rest) = (Path::new("/"), path.strip_prefix("/").unwrap_or(path));
     Dir::open_ambient_dir(root, ambient_authority())?.create_dir_with(rest, &builder)
+}
+
+fn octets(length: usize) -> u64 {
+    // usize is at most 64 bits wide.
+    length as u64
 }
 
 fn nlink(file: &File) -> std::io::Result<u64> {

@@ -130,14 +130,35 @@ pub enum Undo {
     },
 }
 
+impl Undo {
+    /// Where its object is, if it is in a namespace.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Link { at, .. }
+            | Self::Address { at, .. }
+            | Self::Route { at, .. }
+            | Self::DeletedRoute { at, .. }
+            | Self::LinkChange { at, .. }
+            | Self::Port { at, .. }
+            | Self::Vlan { at, .. }
+            | Self::DeletedVlan { at, .. }
+            | Self::Sysctl { at, .. } => Some(*at),
+            Self::Masquerade(_)
+            | Self::SpoofGuard(_)
+            | Self::Reservation { .. }
+            | Self::Native { .. } => None,
+        }
+    }
+}
+
 /// Whose the changed object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sharing {
     /// The attachment's alone: taken back when it goes.
     Own,
-    /// Of use to other attachments too (a bridge, forwarding): taken back only when the ADD that
-    /// made it did not succeed, and nobody else has come to use it meanwhile.
+    /// Of use to other attachments too (a bridge, forwarding; in a container, its sysctls): taken back only
+    /// when the ADD that made it did not succeed, and nobody else has come to use it meanwhile.
     Shared,
 }
 

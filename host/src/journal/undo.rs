@@ -38,37 +38,50 @@ pub struct Undoing<'a> {
     pub shared: bool,
     /// No other attachment is on this node: node-wide settings serve nobody else.
     pub alone: bool,
+    /// The ADD did not succeed, and the container has no other attachment: what its attachments share is
+    /// taken back too.
+    pub container: bool,
 }
 
 impl std::fmt::Debug for Undoing<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (shared, alone) = (self.shared, self.alone);
-        f.debug_struct("Undoing").field("shared", &shared).field("alone", &alone).finish()
+        let mut shown = f.debug_struct("Undoing");
+        shown.field("shared", &self.shared).field("alone", &self.alone);
+        shown.field("container", &self.container).finish()
     }
 }
 
 impl Undoing<'_> {
     /// Takes back what is open in the journal since record `from`, and goes on after failures;
     /// returns them.
+    ///
+    /// What is shared comes last: while the attachment's own port is on a bridge, the bridge is in use.
     pub fn run(&mut self, journal: &mut Journal, from: usize) -> Vec<String> {
         let mut failures = Vec::new();
-        for (id, record) in journal.open_records(from) {
+        let open = journal.open_records(from);
+        let (own, shared): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|(_, record)| record.sharing == Sharing::Own);
+        for (id, record) in own.into_iter().chain(shared) {
+            if !self.is_due(&record) {
+                continue;
+            }
             match self.one(&record, journal.attachment()) {
-                Ok(()) => {
-                    if let Err(e) = journal.undone(id) {
-                        failures.push(e.to_string());
-                    }
-                }
+                Ok(()) => journal.undone(id),
                 Err(e) => failures.push(e),
             }
         }
         failures
     }
 
-    fn one(&mut self, record: &Record, attachment: &Attachment) -> Result<(), String> {
-        if record.sharing == Sharing::Shared && !(self.shared && self.unused(record)) {
-            return Ok(());
+    fn is_due(&mut self, record: &Record) -> bool {
+        match (record.sharing, record.undo.place().map(|at| at.role)) {
+            (Sharing::Own, _) => true,
+            (Sharing::Shared, Some(Role::Container)) => self.container,
+            (Sharing::Shared, Some(Role::Host) | None) => self.shared && self.unused(record),
         }
+    }
+
+    fn one(&mut self, record: &Record, attachment: &Attachment) -> Result<(), String> {
         match &record.undo {
             Undo::Reservation { data_dir, address } => {
                 self.reservations.release(data_dir, attachment, *address)

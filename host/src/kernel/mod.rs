@@ -90,14 +90,17 @@ pub trait Kernel {
         timeout: Duration,
     ) -> Result<()>;
 
-    /// Equivalent: `ip route add …` (`NLM_F_CREATE | NLM_F_EXCL`).
+    /// Equivalent: `ip route prepend …` (`NLM_F_CREATE`): beside others of the same destination and metric.
+    /// An IPv4 route is then the first of them. IPv6 makes those with gateways next hops of one
+    /// route; of those without, the oldest stays first.
     ///
     /// # Errors
-    /// `EEXIST`: there is such a route. `ENETUNREACH` (IPv6: `EHOSTUNREACH`): the gateway is not on a
+    /// `EEXIST`: there is this very route; of IPv6, one with the same gateway and link. `ENETUNREACH` (IPv6: `EHOSTUNREACH`): the gateway is not on a
     /// connected network.
     fn route_add(&mut self, netns: Role, route: &RouteSpec) -> Result<()>;
 
-    /// Equivalent: `ip route del …`; only what the spec names has to match.
+    /// Equivalent: `ip route del …`; only what the spec names has to match. One route goes, and of a
+    /// route with several next hops one of these.
     ///
     /// # Errors
     /// `ESRCH`: no such route.

@@ -25,7 +25,7 @@ pub(crate) struct Conf {
     /// One word of [`answer::instead`]; empty: what an honest plugin answers.
     answer: String,
     /// What the attack is about.
-    name: String,
+    target: String,
     /// The same.
     value: String,
     /// The same.

@@ -17,25 +17,25 @@ pub(crate) fn run(conf: &Conf, made: &Made) -> Result<(), Error> {
     match conf.attack.as_str() {
         "bridge" => host()?
             .create_bridge(&BridgeSpec {
-                name: conf.name.clone(),
+                name: conf.target.clone(),
                 mtu: (conf.number != 0).then_some(conf.number),
                 vlan_filtering: Switch::Off,
             })
             .map(drop)
             .map_err(Into::into),
-        "veth" => veth(&container()?, &host()?, &conf.name, None),
-        "veth-peer" => veth(&container()?, &host()?, "eth9", Some(conf.name.clone())),
-        "veth-inside" => veth(&container()?, &container()?, "eth9", Some(conf.name.clone())),
-        "find" => match host()?.find_link(&conf.name)? {
+        "veth" => veth(&container()?, &host()?, &conf.target, None),
+        "veth-peer" => veth(&container()?, &host()?, "eth9", Some(conf.target.clone())),
+        "veth-inside" => veth(&container()?, &container()?, "eth9", Some(conf.target.clone())),
+        "find" => match host()?.find_link(&conf.target)? {
             Some(_) => Ok(()),
             None => Err(Error::new(code::INTERNAL, "there is none")),
         },
-        "delete" => Ok(net::link(&host()?, &conf.name)?.delete()?),
-        "down" => Ok(net::link(&host()?, &conf.name)?.set_down()?),
-        "mac" => Ok(net::link(&host()?, &conf.name)?.set_mac((2, 0, 0, 0, 0, 1))?),
+        "delete" => Ok(net::link(&host()?, &conf.target)?.delete()?),
+        "down" => Ok(net::link(&host()?, &conf.target)?.set_down()?),
+        "mac" => Ok(net::link(&host()?, &conf.target)?.set_mac((2, 0, 0, 0, 0, 1))?),
         "steal-port" => {
             let bridge = net::link(&host()?, &conf.bridge)?;
-            Ok(net::link(&host()?, &conf.name)?.set_master(&bridge)?)
+            Ok(net::link(&host()?, &conf.target)?.set_master(&bridge)?)
         }
         "wrong-master" => Ok(inner(made)?.set_master(bridge(made)?)?),
         "address" => Ok(inner(made)?.add_addr(address(&conf.value)?.into(), Detection::None)?),
@@ -60,11 +60,11 @@ pub(crate) fn run(conf: &Conf, made: &Made) -> Result<(), Error> {
             let [a, b, c, d, e, f] = mac;
             Ok(net::spoof_guard::pin(inner(made)?, (a, b, c, d, e, f))?)
         }
-        "sysctl" => Ok(net::sysctl::write(&host()?, &conf.name, &conf.value)?),
-        "sysctl-inside" => Ok(net::sysctl::write(&container()?, &conf.name, &conf.value)?),
-        "sysctl-read" => Ok(net::sysctl::read(&host()?, &conf.name).map(drop)?),
-        "delegate" => CniResult::try_from(delegate::add(&conf.name)?).map(drop),
-        "delegate-del" => Ok(delegate::del(&conf.name)?),
+        "sysctl" => Ok(net::sysctl::write(&host()?, &conf.target, &conf.value)?),
+        "sysctl-inside" => Ok(net::sysctl::write(&container()?, &conf.target, &conf.value)?),
+        "sysctl-read" => Ok(net::sysctl::read(&host()?, &conf.target).map(drop)?),
+        "delegate" => CniResult::try_from(delegate::add(&conf.target)?).map(drop),
+        "delegate-del" => Ok(delegate::del(&conf.target)?),
         "open" => Ok(reservations::open(Some(&conf.value)).map(drop)?),
         "reserve" => {
             let store = reservations::open(None)?;

@@ -53,7 +53,8 @@ fn configure(
         container.add_route(route, link)?;
     }
     // While their gateways are on the link: the kernel asks no more when a route is there.
-    iface.add_routes(&plan::by_other_gateways(plan, result))?;
+    let (by_others, rest) = plan::by_other_gateways(plan, result);
+    iface.add_routes(&by_others)?;
     for network in &plan.networks {
         let any = wasmcni_sdk::Route::new(*network, None);
         container.delete_route((&any).into(), link)?;
@@ -61,7 +62,7 @@ fn configure(
     for route in by_node {
         container.add_route(route, link)?;
     }
-    iface.add_routes(result)
+    iface.add_routes(&rest)
 }
 
 /// Names and MACs of both ends.

@@ -98,17 +98,17 @@ pub(crate) fn of(result: &CniResult, index: u32) -> Result<Plan, Error> {
     Ok(plan)
 }
 
-/// Of the result, only the routes by a gateway that is neither the node nor reached by way of it, but was
-/// on the link before: `10.9.0.0/16 via 10.1.1.7`.
-pub(crate) fn by_other_gateways(plan: &Plan, result: &CniResult) -> CniResult {
-    let is_one = |route: &&Route| {
+/// The result with the routes by a gateway that is not the node, but on the link as long as the networks
+/// are (`10.9.0.0/16 via 10.1.1.7`), and the result with all others.
+pub(crate) fn by_other_gateways(plan: &Plan, result: &CniResult) -> (CniResult, CniResult) {
+    let is_one = |route: &Route| {
         let other = |g: &IpAddr| !plan.gateways.iter().any(|gateway| gateway.addr() == *g);
         let on_link = |g: &IpAddr| plan.networks.iter().any(|network| network.contains(g));
         route.gateway.is_some_and(|g| other(&g) && on_link(&g))
             && !plan.networks.contains(&route.destination.trunc())
     };
-    let routes = result.routes.iter().filter(is_one).cloned().collect();
-    CniResult { routes, ..result.clone() }
+    let (others, rest) = result.routes.iter().cloned().partition(is_one);
+    (CniResult { routes: others, ..result.clone() }, CniResult { routes: rest, ..result.clone() })
 }
 
 fn route(destination: IpNet, gateway: Option<IpAddr>, source: Option<IpAddr>) -> RouteSpec {
@@ -195,8 +195,8 @@ mod tests {
         let route = |(to, by): (&str, &str)| Route::new(to.parse().unwrap(), by.parse().ok());
         let routes = routes.map(route).to_vec();
         let result = CniResult { routes, ..given(&[("10.1.1.5/24", "10.1.1.1")]) };
-        let others = by_other_gateways(&of(&result, CONTAINER).unwrap(), &result);
-        assert_eq!(others.routes, result.routes[..1]);
+        let (others, rest) = by_other_gateways(&of(&result, CONTAINER).unwrap(), &result);
+        assert_eq!((&*others.routes, &*rest.routes), result.routes.split_at(1));
     }
 
     #[test]

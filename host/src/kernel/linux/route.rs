@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric,
@@ -34,7 +34,7 @@ const MAIN: u32 = libc::RT_TABLE_MAIN as u32;
 /// The kernel's own addresses and broadcasts.
 const LOCAL: u32 = libc::RT_TABLE_LOCAL as u32;
 
-/// Equivalent: `ip route add …`.
+/// Equivalent: `ip route prepend …`.
 pub(super) fn add(socket: &mut RouteSocket, spec: &RouteSpec) -> Result<(), Refusal> {
     let mut request = message(spec);
     request.header.protocol = RouteProtocol::Boot;
@@ -44,29 +44,64 @@ pub(super) fn add(socket: &mut RouteSocket, spec: &RouteSpec) -> Result<(), Refu
         (None, IpNet::V4(_), None) => RouteScope::Link,
         (None, _, _) => RouteScope::Universe,
     };
-    socket.act(libc::RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &request)
+    socket.act(libc::RTM_NEWROUTE, NLM_F_CREATE, &request)
 }
 
-/// Equivalent: `ip route delete …`.
+/// Equivalent: `ip route delete …`, but of one next hop.
 pub(super) fn delete(socket: &mut RouteSocket, spec: &RouteSpec) -> Result<(), Refusal> {
     let mut request = message(spec);
     // Any protocol and type; IPv4 compares the scope unless it is this one.
     request.header.scope = spec.scope.map_or(RouteScope::NoWhere, RouteScope::from);
+    let compared = spec.source.is_some() || spec.mtu.is_some() || spec.advmss.is_some();
     if let IpNet::V6(_) = spec.destination
-        && (spec.source.is_some() || spec.mtu.is_some() || spec.advmss.is_some())
+        && (compared || spec.gateway.is_none())
     {
-        // IPv6 compares neither source nor metrics: name the one route that has them.
+        // IPv6 compares neither source nor metrics, and where no gateway is named it deletes every
+        // next hop: name the one route that is meant.
         let routes = of_family(socket, AddressFamily::Inet6)?;
-        let route = routes.iter().find(|route| fits(route, spec)).ok_or(Errno::ESRCH)?;
-        let narrowed = RouteSpec {
-            gateway: route.gateway,
-            link: route.link,
-            priority: Some(route.priority),
-            ..spec.clone()
-        };
-        request.attributes = message(&narrowed).attributes;
+        match meant(&routes, spec) {
+            Some(route) => {
+                let narrowed = RouteSpec {
+                    // Of routes without a gateway the kernel says that it is this one.
+                    gateway: route.gateway.or(Some(Ipv6Addr::UNSPECIFIED.into())),
+                    link: route.link,
+                    priority: Some(route.priority),
+                    ..spec.clone()
+                };
+                request.attributes = message(&narrowed).attributes;
+            }
+            None if compared => return Err(Errno::ESRCH.into()),
+            // A route that stands between two next hops is not listed.
+            None => {}
+        }
     }
-    socket.act(libc::RTM_DELROUTE, 0, &request)
+    socket.act(libc::RTM_DELROUTE, 0, &request).map_err(|refusal| {
+        // IPv6 answers so where only the empty route at a table's root matches: `::/0` without one.
+        if refusal.errno == Errno::ENOENT {
+            Refusal { errno: Errno::ESRCH, ..refusal }
+        } else {
+            refusal
+        }
+    })
+}
+
+/// The IPv6 route that `spec` fits.
+fn meant<'a>(routes: &'a [Route], spec: &RouteSpec) -> Option<&'a Route> {
+    let seen = routes.iter().find(|route| fits(route, spec));
+    if seen.is_some() || spec.gateway.is_none() || spec.link.is_none() {
+        return seen;
+    }
+    // A further next hop is listed with the first one's source and metrics, not with its own.
+    let named = RouteSpec { source: None, mtu: None, advmss: None, ..spec.clone() };
+    let is_further = |at: usize, route: &Route| {
+        routes.iter().take(at).any(|other| {
+            other.gateway.is_some()
+                && (other.table, other.destination, other.priority)
+                    == (route.table, route.destination, route.priority)
+        })
+    };
+    let mut rows = routes.iter().enumerate();
+    rows.find(|(at, route)| fits(route, &named) && is_further(*at, route)).map(|(_, route)| route)
 }
 
 /// Whether everything that `spec` names is so.

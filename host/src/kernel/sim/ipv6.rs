@@ -82,13 +82,13 @@ impl Node {
                 entry.dad = Dad::Waiting;
             }
         }
-        self.forget_routes(|route| route.device == id && !route.is_v4());
-        Ok(())
+        self.ipv6_routes_die(id)
     }
 
     /// The MTU has become too small.
     pub(super) fn ipv6_leaves(&mut self, id: DeviceId) -> Answer<()> {
         self.ipv6_down(id, false)?;
+        self.forget_routes(|route| route.device == id && !route.is_v4());
         let device = self.dev_mut(id)?;
         device.ipv6 = Ipv6::Absent;
         device.sysctls.retain(|key, _| !key.starts_with("ipv6/"));

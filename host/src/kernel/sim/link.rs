@@ -337,6 +337,7 @@ impl Node {
         self.name_is_free(target, &name)?;
         self.set_down(id)?;
         self.set_master(id, None)?;
+        self.forget_routes(|route| route.device == id);
         let index = if self.find(target, index).is_ok() { self.free_index(target)? } else { index };
         let device = self.dev_mut(id)?;
         device.netns = target;

@@ -1,5 +1,6 @@
 //! Routes: what the kernel accepts of them, what they match, and which one a packet takes.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -65,6 +66,28 @@ impl Node {
         }
     }
 
+    /// `fib6_ifdown`: the device's IPv6 routes go. Beside a next hop over another device that is alive its
+    /// own stay, dead until the device is up; with the last of them all go.
+    pub(super) fn ipv6_routes_die(&mut self, id: DeviceId) -> Answer<()> {
+        let netns = self.dev(id)?.netns;
+        let routes = &self.ns(netns)?.routes;
+        let alive = |route: &RouteEntry| route.device != id && self.is_alive(route);
+        let goes = |route: &&RouteEntry| {
+            let mut hops = routes.iter().filter(|other| other.is_hop_with(route));
+            let over_it = route.device == id || hops.clone().any(|hop| hop.device == id);
+            !route.is_v4() && over_it && !hops.any(alive)
+        };
+        let gone: Vec<RouteEntry> = routes.iter().filter(goes).cloned().collect();
+        self.ns_mut(netns)?.routes.retain(|route| !gone.contains(route));
+        Ok(())
+    }
+
+    /// Can packets leave by this IPv6 route? (`RTNH_F_DEAD`)
+    fn is_alive(&self, route: &RouteEntry) -> bool {
+        self.dev(route.device).is_ok_and(|device| device.up)
+            && self.ipv6_disabled(route.device).is_ok_and(|disabled| !disabled)
+    }
+
     pub(super) fn route_add(&mut self, netns: NetnsKey, spec: &RouteSpec) -> Answer<()> {
         let link = spec.link.map(|index| self.find(netns, index)).transpose()?;
         let v4 = spec.destination.addr().is_ipv4();
@@ -93,14 +116,21 @@ impl Node {
             by_kernel: false,
         };
         let routes = &mut self.ns_mut(netns)?.routes;
-        let same = |other: &RouteEntry| {
-            (other.table, other.destination, other.priority)
-                == (route.table, route.destination, route.priority)
+        let double = |other: &RouteEntry| {
+            if v4 {
+                *other == route
+            } else {
+                // `rt6_duplicate_nexthop`
+                other.is_beside(&route)
+                    && (other.gateway, other.device) == (route.gateway, route.device)
+            }
         };
-        if routes.iter().any(same) {
+        if routes.iter().any(double) {
             return Err(Errno::EEXIST);
         }
-        routes.push(route);
+        // IPv4 puts it before its equals, IPv6 behind them.
+        let before = routes.iter().position(|other| v4 && other.is_beside(&route));
+        routes.insert(before.unwrap_or(routes.len()), route);
         Ok(())
     }
 
@@ -252,7 +282,8 @@ impl Node {
         None
     }
 
-    /// The route with the longest prefix, the lowest metric among those.
+    /// The route with the longest prefix, the lowest metric among those, the first of these. (Linux
+    /// chooses among the next hops of an IPv6 route by a hash of the addresses.)
     fn longest(
         &self,
         netns: NetnsKey,
@@ -266,7 +297,8 @@ impl Node {
             .iter()
             .filter(|route| route.table == table && route.destination.contains(&address))
             .filter(|route| route.scope >= scope && link.is_none_or(|link| route.device == link))
-            .max_by_key(|route| (route.destination.prefix_len(), std::cmp::Reverse(route.priority)))
+            .filter(|route| route.is_v4() || self.is_alive(route))
+            .min_by_key(|route| (Reverse(route.destination.prefix_len()), route.priority))
             .cloned()
     }
 
@@ -293,7 +325,14 @@ impl Node {
     }
 
     pub(super) fn routes(&self, netns: NetnsKey) -> Answer<Vec<Route>> {
-        self.ns(netns)?.routes.iter().map(|route| self.seen(route)).collect()
+        let routes = &self.ns(netns)?.routes;
+        let seen = routes.iter().map(|route| {
+            // The next hops of an IPv6 route are told with the source and the metrics of the first.
+            let first = routes.iter().find(|first| first.is_hop_with(route)).unwrap_or(route);
+            let RouteEntry { source, mtu, advmss, .. } = *first;
+            self.seen(&RouteEntry { source, mtu, advmss, ..route.clone() })
+        });
+        seen.collect()
     }
 
     fn seen(&self, route: &RouteEntry) -> Answer<Route> {

@@ -86,6 +86,18 @@ impl RouteEntry {
     pub(super) fn is_v4(&self) -> bool {
         self.destination.addr().is_ipv4()
     }
+
+    /// Does only what lies behind the destination tell them apart?
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        (self.table, self.destination, self.priority)
+            == (other.table, other.destination, other.priority)
+    }
+
+    /// Are they next hops of one IPv6 route, or the same one? (`rt6_qualify_for_ecmp`)
+    pub(super) fn is_hop_with(&self, other: &Self) -> bool {
+        let hops = !self.is_v4() && self.gateway.is_some() && other.gateway.is_some();
+        hops && self.is_beside(other)
+    }
 }
 
 impl Node {
