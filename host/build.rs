@@ -1,4 +1,5 @@
 //! Builds the bundled plugins and compiles them ahead, for `host/src/component/bundled.rs` to embed.
+#![allow(clippy::disallowed_methods, reason = "a build script")]
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

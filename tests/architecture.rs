@@ -22,8 +22,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Files that may hold unsafe code, each with its reason at its head.
-const UNSAFE: [&str; 3] =
-    ["component/aot.rs", "component/bundled.rs", "kernel/linux/deferred.rs"];
+const UNSAFE: [&str; 3] = ["component/aot.rs", "component/bundled.rs", "kernel/linux/deferred.rs"];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
@@ -69,7 +68,10 @@ fn modules_import_only_what_their_arrows_allow() {
                         rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                     let known = ["names", "directories", module];
                     let comment = line.trim_start().starts_with("//");
-                    if !comment && !known.contains(&name.as_str()) && !allowed.contains(&name.as_str()) {
+                    if !comment
+                        && !known.contains(&name.as_str())
+                        && !allowed.contains(&name.as_str())
+                    {
                         wrong.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
                     }
                 }
@@ -128,7 +130,8 @@ fn contract_items_are_gated() {
             }
             if is_item(words) {
                 items += 1;
-                let gated = before.starts_with("@since(version = ") || before.starts_with("@unstable(");
+                let gated =
+                    before.starts_with("@since(version = ") || before.starts_with("@unstable(");
                 assert!(gated, "{}:{}: no gate before {words:?}", file.display(), number + 1);
             }
             before = words;
@@ -140,8 +143,18 @@ fn contract_items_are_gated() {
 /// Whether a line of WIT begins an item that a gate stands before.
 fn is_item(line: &str) -> bool {
     const BEGINNINGS: [&str; 12] = [
-        "interface ", "world ", "record ", "variant ", "enum ", "flags ", "resource ", "type ", "use ",
-        "import ", "export ", "include ",
+        "interface ",
+        "world ",
+        "record ",
+        "variant ",
+        "enum ",
+        "flags ",
+        "resource ",
+        "type ",
+        "use ",
+        "import ",
+        "export ",
+        "include ",
     ];
     BEGINNINGS.iter().any(|beginning| line.starts_with(beginning)) || line.contains(": func(")
 }

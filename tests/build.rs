@@ -1,4 +1,5 @@
 //! Builds the guests that attack, and compiles them ahead, for `tests/isolation/guests.rs` to embed.
+#![allow(clippy::disallowed_methods, reason = "a build script")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

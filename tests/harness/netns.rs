@@ -37,7 +37,8 @@ impl Netns {
         let path = Path::new("/run/netns").join(name);
         File::create_new(&path).unwrap_or_else(|error| panic!("creating {path:?}: {error}"));
         let flags = MsFlags::MS_BIND;
-        mount(Some(&of.path), &path, None::<&str>, flags, None::<&str>).expect("a sandbox may mount");
+        mount(Some(&of.path), &path, None::<&str>, flags, None::<&str>)
+            .expect("a sandbox may mount");
         Self { path }
     }
 
@@ -111,7 +112,10 @@ fn ping(mut command: Command, address: &str) -> bool {
     let stdout = String::from_utf8_lossy(&output.stdout);
     // 2: ping itself failed, such as with no route, which is an answer as well; but not one to anything
     // that was misspelt.
-    assert!(output.status.code() != Some(2) || output.stderr.starts_with(b"ping: connect"), "{output:?}");
+    assert!(
+        output.status.code() != Some(2) || output.stderr.starts_with(b"ping: connect"),
+        "{output:?}"
+    );
     stdout.contains(" 1 received") || stdout.contains(" 2 received")
 }
 

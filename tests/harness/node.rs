@@ -10,11 +10,8 @@ use serde_json::{Value, json};
 
 use super::exec::{Exec, Outcome, plugin_dir};
 use super::netns::{self, Netns};
-use super::programs::require;
+use super::programs::{REFERENCE, require};
 use super::sandbox;
-
-/// Where Debian's containernetworking-plugins puts the reference plugins.
-pub(crate) const REFERENCE: &str = "/usr/lib/cni";
 
 /// Where programs are that plugins of the reference call (`iptables`).
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -111,7 +108,10 @@ impl Node {
         let mut left = self.files();
         let links = netns::names(&netns::ip_json(&["link"]));
         left.extend(
-            links.into_iter().filter(|l| l != "lo" && !kept.contains(&l.as_str())).map(|l| format!("link {l}")),
+            links
+                .into_iter()
+                .filter(|l| l != "lo" && !kept.contains(&l.as_str()))
+                .map(|l| format!("link {l}")),
         );
         left.extend(netns::nft_elements());
         left
@@ -119,7 +119,8 @@ impl Node {
 
     /// Reservations and journals.
     pub(crate) fn files(&self) -> Vec<String> {
-        let mut left: Vec<String> = self.reservations().iter().map(|a| format!("reservation {a}")).collect();
+        let mut left: Vec<String> =
+            self.reservations().iter().map(|a| format!("reservation {a}")).collect();
         let journals = walk(&self.below("run/wasmcni/attachments"));
         left.extend(journals.iter().map(|file| format!("journal {}", file.display())));
         left

@@ -1,8 +1,12 @@
 //! Programs that tests call as witnesses. The product calls none.
 
 use std::env;
+use std::path::Path;
 
 use super::sandbox::notice;
+
+/// Where Debian's containernetworking-plugins puts the reference plugins.
+pub(crate) const REFERENCE: &str = "/usr/lib/cni";
 
 /// Program, the Debian package that brings it, what is checked with it.
 const PROGRAMS: &[(&str, &str, &str)] = &[
@@ -22,8 +26,22 @@ pub(crate) fn require(program: &str) -> bool {
     if env::split_paths(&path).any(|directory| directory.join(program).is_file()) {
         return true;
     }
-    let missing = format!("{checks}: needs `{program}` (apt install {package})");
-    assert!(env::var_os("CI").is_none(), "{missing}");
-    notice(&missing);
+    missing(&format!("{checks}: needs `{program}` (apt install {package})"))
+}
+
+/// Are the reference plugins here? As [`require`].
+pub(crate) fn require_reference() -> bool {
+    if Path::new(REFERENCE).join("bridge").is_file() {
+        return true;
+    }
+    missing(&format!(
+        "whether wasmcni does what the reference plugins do: needs {REFERENCE} \
+         (apt install containernetworking-plugins)"
+    ))
+}
+
+fn missing(what: &str) -> bool {
+    assert!(env::var_os("CI").is_none(), "{what}");
+    notice(what);
     false
 }

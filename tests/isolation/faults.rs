@@ -1,15 +1,14 @@
 //! A fault at each operation of the kernel in turn (row E29): a failed ADD leaves the node as it was before,
 //! a failed DEL what the next one removes.
 
-use serde_json::{Value, json};
-use wasmcni::component::{Bundled, find};
+use wasmcni::kernel::Errno;
 use wasmcni::kernel::faults::At;
-use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
-use wasmcni::kernel::{Errno, Kernel, LinkChange, Role, SysctlKey};
 
-use super::lab::{Lab, Machine, Mishap, assert_same, netns};
-use crate::harness::netns::{self as witness, Netns};
-use crate::harness::programs::require;
+use super::lab::{Lab, Mishap, assert_same};
+use super::networks::{
+    BRIDGE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, prepare, undo_shared, witnessed,
+};
+use crate::harness::netns::Netns;
 use crate::harness::sandbox;
 
 /// A kind of fault.
@@ -41,74 +40,6 @@ impl Kind {
             Self::Refused(errno) => Mishap::Refused(errno),
             Self::Lost(errno) => Mishap::Lost(errno),
         }
-    }
-}
-
-/// A network with all that the plugin can do.
-#[derive(Debug)]
-struct Network {
-    plugin: &'static str,
-    more: fn() -> Value,
-}
-
-fn bridge_conf() -> Value {
-    json!({
-        "bridge": "br9", "isDefaultGateway": true, "ipMasq": true, "macspoofchk": true,
-        "hairpinMode": true, "mtu": 1400,
-    })
-}
-
-const BRIDGE: Network = Network { plugin: "bridge", more: bridge_conf };
-const VLAN: Network = Network {
-    plugin: "bridge",
-    more: || json!({ "bridge": "br9", "isGateway": true, "vlan": 100, "promiscMode": true }),
-};
-const ISOLATED: Network = Network {
-    plugin: "bridge",
-    more: || json!({ "bridge": "br9", "portIsolation": true, "ipam": {} }),
-};
-const PTP: Network = Network { plugin: "ptp", more: || json!({ "ipMasq": true }) };
-const LOOPBACK: Network = Network { plugin: "loopback", more: || json!({}) };
-const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
-
-impl Network {
-    fn plugin(&self) -> &'static Bundled {
-        find(self.plugin).unwrap()
-    }
-
-    fn conf(&self, lab: &Lab) -> Value {
-        let mut conf = json!({
-            "cniVersion": "1.1.0", "name": "net", "type": self.plugin,
-            "ipam": {
-                "type": "host-local",
-                "ranges": [[{ "subnet": "10.40.0.0/24" }], [{ "subnet": "fd00:40::/64" }]],
-                "routes": [{ "dst": "10.41.0.0/16" }, { "dst": "fd00:41::/64" }],
-                "dataDir": lab.data_dir(),
-            },
-        });
-        let Value::Object(more) = (self.more)() else { panic!("an object") };
-        conf.as_object_mut().unwrap().extend(more);
-        conf
-    }
-}
-
-/// The container's IPv6 is switched off, as runtimes have it: plugins switch it on. Nobody waits for
-/// duplicate address detection.
-fn prepare(lab: &Lab) {
-    let mut kernel: Box<dyn Kernel> = match &lab.machine {
-        Machine::Sim(node) => Box::new(node.kernel(Some("blue"))),
-        Machine::Linux => {
-            let container = ContainerNetns::open(&netns("blue")).unwrap();
-            Box::new(LinuxKernel::new(Some(container)).unwrap())
-        }
-    };
-    for (key, value) in [
-        ("net/ipv6/conf/lo/disable_ipv6", "1"),
-        ("net/ipv6/conf/default/disable_ipv6", "1"),
-        ("net/ipv6/conf/default/accept_dad", "0"),
-    ] {
-        let key = SysctlKey::try_from(key.to_owned()).unwrap();
-        kernel.sysctl_set(Role::Container, &key, value).unwrap();
     }
 }
 
@@ -178,7 +109,10 @@ fn undos_that_fail(lab: &Lab, network: &Network) -> usize {
                 undo_shared(lab);
             } else if outcome.failure().1.contains("not taken back") {
                 remained += 1;
-                assert!(lab.files().iter().any(|file| file.contains("attachments")), "{what}: no journal");
+                assert!(
+                    lab.files().iter().any(|file| file.contains("attachments")),
+                    "{what}: no journal"
+                );
                 lab.call(plugin, "DEL", &conf, "a").success();
             }
             assert_same(&before, &lab.state(), &what);
@@ -223,23 +157,6 @@ fn dels_that_fail(lab: &Lab, network: &Network, kinds: &[Kind]) -> Count {
     count
 }
 
-/// After an ADD that succeeded: what it made for all, bridges and forwarding, as nobody had made it; and the
-/// container as it was prepared.
-fn undo_shared(lab: &Lab) {
-    let mut kernel: Box<dyn Kernel> = match &lab.machine {
-        Machine::Sim(node) => Box::new(node.kernel(None)),
-        Machine::Linux => Box::new(LinuxKernel::new(None).unwrap()),
-    };
-    for link in kernel.links(Role::Host).unwrap().iter().rev().filter(|link| link.name.as_str() != "lo") {
-        kernel.link_set(Role::Host, link.index, &LinkChange::Down).unwrap();
-        kernel.link_delete(Role::Host, link.index).unwrap();
-    }
-    for key in ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] {
-        kernel.sysctl_set(Role::Host, &SysctlKey::try_from(key.to_owned()).unwrap(), "0").unwrap();
-    }
-    prepare(lab);
-}
-
 fn fresh_sim() -> Lab {
     let lab = Lab::sim();
     prepare(&lab);
@@ -268,7 +185,9 @@ fn sim_undos() {
 
 #[test]
 fn sim_dels() {
-    for (network, operations) in [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0)] {
+    for (network, operations) in
+        [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0)]
+    {
         let count = dels_that_fail(&fresh_sim(), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
     }
@@ -309,6 +228,7 @@ fn on_linux(networks: &[(&Network, usize)]) {
             // Again with the bridge there, and down to what may stay.
             lab.call(network.plugin(), "ADD", &network.conf(&lab), "a").success();
             lab.call(network.plugin(), "DEL", &network.conf(&lab), "a").success();
+            prepare(&lab);
             let before = lab.state();
             let count = adds_that_fail(&lab, network, &[Kind::Refused(Errno::ENOMEM)]);
             assert!(count.coped.is_empty(), "{network:?}: {count:?}");
@@ -318,21 +238,6 @@ fn on_linux(networks: &[(&Network, usize)]) {
             witnessed(&lab);
         }
     });
-}
-
-/// Nothing is left, in the eyes of others. Of nftables the tables stay, with their chains and empty sets:
-/// they are for all attachments, say nothing of any, and to remove them would be a race with the next one.
-fn witnessed(lab: &Lab) {
-    assert_eq!(lab.files(), [""; 0]);
-    if require("ip") {
-        assert_eq!(witness::names(&witness::ip_json(&["link"])), ["lo"]);
-        let routes = witness::ip_json(&["route", "show", "table", "all"]);
-        let by = |route: &Value| route["dev"].as_str().map(str::to_owned);
-        assert!(routes.as_array().unwrap().iter().filter_map(by).all(|dev| dev == "lo"), "{routes}");
-    }
-    if require("nft") {
-        assert_eq!(witness::nft_elements(), [""; 0]);
-    }
 }
 
 #[test]

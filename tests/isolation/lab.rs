@@ -102,6 +102,11 @@ impl Lab {
         self
     }
 
+    /// Where all its directories are.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Its directories.
     pub(crate) fn directories(&self) -> Directories {
         Directories::below(&self.root)
@@ -180,13 +185,17 @@ impl Lab {
     /// and guards; reservations and journals.
     ///
     /// Not in it: directories and locks, which are empty; the last address reserved, which is a hint where
-    /// to look next; the index of the reservations, which is made of them.
+    /// to look next; the index of the reservations, which is made of them; 127.0.0.1, which the kernel gives a
+    /// loopback device when it is first raised, and leaves when it is lowered.
     pub(crate) fn state(&self) -> BTreeSet<String> {
         let mut lines = BTreeSet::new();
         match &self.machine {
-            Machine::Sim(node) => flatten("", &serde_json::to_value(node.snapshot()).unwrap(), &mut lines),
+            Machine::Sim(node) => {
+                flatten("", &serde_json::to_value(node.snapshot()).unwrap(), &mut lines)
+            }
             Machine::Linux => lines.extend(real::observe(&netns("blue"))),
         }
+        lines.retain(|line| !line.contains("127.0.0.1/8"));
         lines.extend(self.files());
         lines
     }
@@ -248,7 +257,11 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn success(&self) -> Value {
         assert_eq!(self.status, 0, "{self:?}");
-        if self.stdout.is_empty() { Value::Null } else { serde_json::from_str(&self.stdout).unwrap() }
+        if self.stdout.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&self.stdout).unwrap()
+        }
     }
 
     /// Code and details of a failure.

@@ -61,8 +61,7 @@ fn time_is_over_for_delegates_too() {
         let conf = hostile_conf(&lab, json!({ "attack": "spin" }));
         let slow = |_: &str| std::thread::sleep(Duration::from_millis(400));
         let plugin = raw("outlive", "deadline = \"200ms\"");
-        let (code, details) =
-            lab.call_with(&plugin, "ADD", &conf, "a", Vec::new(), slow).failure();
+        let (code, details) = lab.call_with(&plugin, "ADD", &conf, "a", Vec::new(), slow).failure();
         assert_eq!(code, 102, "{details}");
         assert!(details.contains("deadline: 200ms allowed"), "{details}");
     });
@@ -120,12 +119,14 @@ fn errors() {
 
 #[test]
 fn results() {
-    for answer in [json!({ "answer": "routes", "number": 1_000_000 }), json!({ "answer": "name" })] {
+    for answer in [json!({ "answer": "routes", "number": 1_000_000 }), json!({ "answer": "name" })]
+    {
         in_time(move || {
             let lab = Lab::sim();
             let before = lab.state();
             let limits = "deadline = \"60s\"\nmemory = \"512MiB\"\noutput = \"1MiB\"";
-            let outcome = lab.call(&hostile(limits), "ADD", &hostile_conf(&lab, answer.clone()), "a");
+            let outcome =
+                lab.call(&hostile(limits), "ADD", &hostile_conf(&lab, answer.clone()), "a");
             let (code, details) = outcome.failure();
             assert_eq!(code, 102, "{answer}: {details}");
             assert!(details.contains("output: "), "{answer}: {details}");
@@ -172,9 +173,16 @@ fn the_log_is_cut_and_the_call_goes_on() {
         let outcome = lab.call(&hostile(limits), "ADD", &conf, "a");
         outcome.success();
         let octets: usize = outcome.log.iter().map(String::len).sum();
-        assert!(outcome.log.len() > 5 && octets < 10_000, "{} lines, {octets} octets", outcome.log.len());
+        assert!(
+            outcome.log.len() > 5 && octets < 10_000,
+            "{} lines, {octets} octets",
+            outcome.log.len()
+        );
         let last = outcome.log.last().unwrap();
-        assert!(last.contains("hostile") && last.contains("log") && last.contains("8192"), "{last}");
+        assert!(
+            last.contains("hostile") && last.contains("log") && last.contains("8192"),
+            "{last}"
+        );
     });
 }
 
@@ -207,7 +215,9 @@ fn a_del_that_runs_out_of_anything_still_removes() {
             assert!(told, "{attack}: {:?}", outcome.log);
             let left: Vec<String> = lab.state().difference(&before).cloned().collect();
             // The bridge and forwarding are for others to use; no port, no reservation, no journal.
-            let kept = |line: &String| line.contains("evil0") || line.contains("ip_forward") || line.contains("forwarding");
+            let kept = |line: &String| {
+                line.contains("evil0") || line.contains("ip_forward") || line.contains("forwarding")
+            };
             assert!(left.iter().all(kept), "{attack}: {left:#?}");
         });
     }

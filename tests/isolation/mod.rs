@@ -1,10 +1,16 @@
 //! Plugins that mean harm, operations that fail, processes that die: nothing of it may be left on the node.
 
+mod deferred;
 mod faults;
+mod files;
 mod guests;
+mod kills;
 mod lab;
 mod limits;
+mod networks;
 mod overreach;
+mod processes;
 mod real;
 mod refused;
+mod shared;
 mod traps;

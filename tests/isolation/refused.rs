@@ -6,7 +6,12 @@ use super::guests::{hostile_with_grants, raw, with_limits};
 use super::lab::{Lab, Outcome, assert_same, hostile_conf};
 
 #[track_caller]
-fn is_refused(lab: &Lab, before: &std::collections::BTreeSet<String>, outcome: &Outcome, reason: &str) {
+fn is_refused(
+    lab: &Lab,
+    before: &std::collections::BTreeSet<String>,
+    outcome: &Outcome,
+    reason: &str,
+) {
     let (code, details) = outcome.failure();
     assert_eq!(code, 103, "{details}");
     assert!(details.contains(reason), "{details}, not {reason}");
@@ -42,7 +47,8 @@ fn imports_without_a_grant() {
     for (act, import) in acts {
         let all = with_limits("");
         let (head, grants) = all.split_once("[[grant]]").unwrap();
-        let others = grants.split("[[grant]]").filter(|grant| !grant.contains(&format!("op = \"{act}\"")));
+        let others =
+            grants.split("[[grant]]").filter(|grant| !grant.contains(&format!("op = \"{act}\"")));
         let grants: String = others.map(|grant| format!("[[grant]]{grant}")).collect();
         let outcome = lab.call(&hostile_with_grants(&format!("{head}{grants}")), "ADD", &conf, "a");
         is_refused(&lab, &before, &outcome, &format!("it imports {import:?}"));
@@ -76,9 +82,15 @@ fn grants_that_cannot_be_read() {
 #[test]
 fn imports_that_there_are_not() {
     let cases = [
-        ("wasi", "it imports \"wasi:cli/environment@0.2.0#get-arguments\", which this host does not offer"),
+        (
+            "wasi",
+            "it imports \"wasi:cli/environment@0.2.0#get-arguments\", which this host does not offer",
+        ),
         ("bare-function", "it imports \"run-program\", which this host does not offer"),
-        ("unknown-function", "\"wasmcni:net/netns@0.1.0#open-path\", which this host does not offer"),
+        (
+            "unknown-function",
+            "\"wasmcni:net/netns@0.1.0#open-path\", which this host does not offer",
+        ),
         ("unserved-function", "#[method]netns.create-vrf\", which this host does not offer"),
         ("too-new", "\"wasmcni:cni/log@9.0.0#log\", which this host does not offer"),
         ("wrong-type", "wasmcni:net/spoof-guard@0.1.0"),

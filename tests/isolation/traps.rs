@@ -11,7 +11,8 @@ fn breaks_off(attack: &str, expected_code: u64, reason: &str) {
     for at in 0..=6 {
         let lab = Lab::sim();
         let before = lab.state();
-        let conf = hostile_conf(&lab, json!({ "attack": attack, "at": at, "number": 77, "value": "so" }));
+        let conf =
+            hostile_conf(&lab, json!({ "attack": attack, "at": at, "number": 77, "value": "so" }));
         let outcome = lab.call(&hostile("deadline = \"60s\""), "ADD", &conf, "a");
         let (code, details) = outcome.failure();
         assert_eq!(code, expected_code, "{attack} at {at}: {details}");
@@ -24,12 +25,20 @@ fn breaks_off(attack: &str, expected_code: u64, reason: &str) {
 
 #[test]
 fn a_guest_that_stops() {
-    breaks_off("unreachable", 101, "running \"hostile\": wasm trap: wasm `unreachable` instruction executed");
+    breaks_off(
+        "unreachable",
+        101,
+        "running \"hostile\": wasm trap: wasm `unreachable` instruction executed",
+    );
 }
 
 #[test]
 fn a_guest_that_panics() {
-    breaks_off("panic", 101, "running \"hostile\": wasm trap: wasm `unreachable` instruction executed");
+    breaks_off(
+        "panic",
+        101,
+        "running \"hostile\": wasm trap: wasm `unreachable` instruction executed",
+    );
 }
 
 /// Its own error is the runtime's to see.

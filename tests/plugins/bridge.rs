@@ -20,7 +20,8 @@ fn the_bridge_is_made_and_the_container_joins_it() {
         assert_eq!(interface(&result, 2), "eth0");
         assert!(veth.starts_with("veth") && veth.len() == 12, "{veth}");
         assert!(veth[4..].bytes().all(|b| b.is_ascii_hexdigit()), "{veth}");
-        for (number, link) in [(0, on_node("cni0")), (1, on_node(veth)), (2, container.interface())] {
+        for (number, link) in [(0, on_node("cni0")), (1, on_node(veth)), (2, container.interface())]
+        {
             assert_eq!(result["interfaces"][number]["mac"], link["address"], "{result}");
             assert_eq!(link["operstate"], "UP", "{link}");
         }
@@ -29,7 +30,10 @@ fn the_bridge_is_made_and_the_container_joins_it() {
         assert_eq!(on_node("cni0")["linkinfo"]["info_kind"], "bridge");
         assert_eq!(on_node(veth)["master"], "cni0");
         assert_eq!(container.addresses(), ["10.77.0.2/24", "fd77::2/64"]);
-        assert_eq!(result["ips"][0], json!({ "interface": 2, "address": "10.77.0.2/24", "gateway": "10.77.0.1" }));
+        assert_eq!(
+            result["ips"][0],
+            json!({ "interface": 2, "address": "10.77.0.2/24", "gateway": "10.77.0.1" })
+        );
         // What keeps containers from giving the node routes (CVE-2020-10749).
         assert_eq!(sysctl("net/ipv6/conf/cni0/accept_ra"), "0");
         // No gateway was asked for.
@@ -45,7 +49,17 @@ fn the_bridge_is_made_and_the_container_joins_it() {
 #[test]
 fn a_bridge_that_is_there_is_used_as_it_is() {
     on_a_node(|node| {
-        ip(&["link", "add", "br0", "address", "02:00:00:00:00:99", "mtu", "1480", "type", "bridge"]);
+        ip(&[
+            "link",
+            "add",
+            "br0",
+            "address",
+            "02:00:00:00:00:99",
+            "mtu",
+            "1480",
+            "type",
+            "bridge",
+        ]);
         let container = Container::new("c");
         let conf = bridge(json!({}));
         let result = node.add(&conf, &container);
@@ -89,7 +103,6 @@ fn values_that_cannot_be_are_refused() {
             ("vlanTrunk", json!([{ "minID": 5, "maxID": 4 }])),
             ("isGateway", json!("true")),
             ("hairpinMode", json!(1)),
-            ("ipam", json!([])),
         ] {
             refused(&node, &bridge(json!({ key: value })), &container, key);
         }
@@ -137,7 +150,10 @@ fn the_mac_comes_from_three_places() {
             let conf = bridge(json!({
                 "args": { "cni": { "mac": args_cni } }, "runtimeConfig": { "mac": runtime_config }
             }));
-            let call = |verb| node.call(verb, &conf, &container).env("CNI_ARGS", format!("IgnoreUnknown=1;MAC={args}"));
+            let call = |verb| {
+                node.call(verb, &conf, &container)
+                    .env("CNI_ARGS", format!("IgnoreUnknown=1;MAC={args}"))
+            };
             let result = call("ADD").run().success();
             assert_eq!(container.interface()["address"], expected);
             assert_eq!(result["interfaces"][2]["mac"], expected);
@@ -157,7 +173,9 @@ fn without_ipam_there_is_a_link_alone() {
     on_a_node(|node| {
         let container = Container::new("c");
         for none in [Value::Null, json!({}), json!({ "type": "" })] {
-            let conf = bridge(json!({ "ipam": none, "isGateway": true, "ipMasq": true, "dns": { "domain": "d" } }));
+            let conf = bridge(
+                json!({ "ipam": none, "isGateway": true, "ipMasq": true, "dns": { "domain": "d" } }),
+            );
             let result = node.add(&conf, &container);
             assert!(result["ips"].is_null() && result["routes"].is_null(), "{result}");
             assert_eq!(result["dns"], json!({ "domain": "d" }));
@@ -189,7 +207,11 @@ fn the_containers_interface_may_stay_down() {
 fn dns_is_the_configurations_or_else_ipams() {
     on_a_node(|node| {
         let container = Container::new("c");
-        fs::write("/run/resolv.conf", "nameserver 192.0.2.1\nsearch a.example b.example\noptions ndots:2\n").unwrap();
+        fs::write(
+            "/run/resolv.conf",
+            "nameserver 192.0.2.1\nsearch a.example b.example\noptions ndots:2\n",
+        )
+        .unwrap();
         let of_ipam = json!({
             "nameservers": ["192.0.2.1"], "search": ["a.example", "b.example"], "options": ["ndots:2"]
         });
@@ -216,12 +238,14 @@ fn dns_is_the_configurations_or_else_ipams() {
 fn ipv6_is_switched_on_where_an_address_needs_it() {
     on_a_node(|node| {
         let set = |container: &Container, key: &str| {
-            container.netns.inside(|| fs::write(format!("/proc/sys/net/ipv6/conf/{key}/disable_ipv6"), "1").unwrap());
+            container.netns.inside(|| {
+                fs::write(format!("/proc/sys/net/ipv6/conf/{key}/disable_ipv6"), "1").unwrap()
+            });
         };
         let read = |container: &Container, key: &str| {
             container.netns.inside(|| sysctl(&format!("net/ipv6/conf/{key}")))
         };
-        for conf in [bridge(json!({})), super::ptp(json!({}))] {
+        for conf in [bridge(json!({})), super::ptp(json!({ "name": "other" }))] {
             let container = Container::new("c");
             for key in ["all", "default", "lo"] {
                 set(&container, key);
@@ -239,8 +263,8 @@ fn ipv6_is_switched_on_where_an_address_needs_it() {
         for key in ["default", "lo"] {
             set(&container, key);
         }
-        let conf = bridge(json!({ "ipam": { "type": "host-local", "subnet": "10.77.0.0/24" } }));
-        node.add(&conf, &container);
+        let ipam = json!({ "type": "host-local", "subnet": "10.77.0.0/24" });
+        node.add(&bridge(json!({ "ipam": ipam })), &container);
         assert_eq!(read(&container, "eth0/disable_ipv6"), "1");
     });
 }

@@ -59,9 +59,18 @@ fn the_gateways_address_is_ipams() {
         ipam["ranges"][0][0]["gateway"] = "10.77.0.254".into();
         for (ipam, gateway) in [
             (ipam, "10.77.0.254/24"),
-            (json!({ "type": "static", "addresses": [{ "address": "10.77.0.99/24" }] }), "10.77.0.1/24"),
-            (json!({ "type": "static", "addresses": [{ "address": "10.77.9.99/16" }] }), "10.77.0.1/16"),
-            (json!({ "type": "static", "addresses": [{ "address": "fd77::99/64" }] }), "fd77::1/64"),
+            (
+                json!({ "type": "static", "addresses": [{ "address": "10.77.0.99/24" }] }),
+                "10.77.0.1/24",
+            ),
+            (
+                json!({ "type": "static", "addresses": [{ "address": "10.77.9.99/16" }] }),
+                "10.77.0.1/16",
+            ),
+            (
+                json!({ "type": "static", "addresses": [{ "address": "fd77::99/64" }] }),
+                "fd77::1/64",
+            ),
         ] {
             let conf = bridge(json!({ "isGateway": true, "ipam": ipam }));
             let result = node.add(&conf, &container);
@@ -90,7 +99,10 @@ fn the_default_route_is_by_the_bridge() {
             container.routes().into_iter().filter(|route| route.starts_with("default")).collect();
         assert_eq!(
             defaults,
-            ["default via 10.77.0.1 dev eth0", "default via fd77::1 dev eth0 metric 1024 pref medium"]
+            [
+                "default via 10.77.0.1 dev eth0",
+                "default via fd77::1 dev eth0 metric 1024 pref medium"
+            ]
         );
         // To an address of the node that is not the bridge's.
         ip(&["addr", "add", "192.0.2.1/32", "dev", "lo"]);
@@ -105,7 +117,10 @@ fn a_default_route_of_ipam_counts() {
     on_a_node(|node| {
         let container = Container::new("c");
         for (routes, expected) in [
-            (json!([{ "dst": "0.0.0.0/0", "gw": "10.77.0.9" }]), json!([{ "dst": "0.0.0.0/0", "gw": "10.77.0.9" }])),
+            (
+                json!([{ "dst": "0.0.0.0/0", "gw": "10.77.0.9" }]),
+                json!([{ "dst": "0.0.0.0/0", "gw": "10.77.0.9" }]),
+            ),
             // One without a gateway is by the gateway anyway, and told twice.
             (
                 json!([{ "dst": "0.0.0.0/0" }]),
@@ -142,10 +157,12 @@ fn another_address_of_the_bridge_is_replaced_only_by_force() {
             (of(&[V6]), "10.77.0.254/24", "fd77::1/64", false),
             (of(&[V4]), "10.77.0.1/24", "10.77.0.1/24", false),
         ] {
-            ip(&["link", "add", "br0", "type", "bridge"]);
+            ip(&["link", "add", "br0", "up", "type", "bridge"]);
             ip(&["addr", "add", there, "dev", "br0", "nodad"]);
             let before = ip_json(&["addr"]);
-            let conf = |force: bool| bridge(json!({ "isGateway": true, "forceAddress": force, "ipam": ipam }));
+            let conf = |force: bool| {
+                bridge(json!({ "isGateway": true, "forceAddress": force, "ipam": ipam }))
+            };
             if contradicts {
                 let outcome = node.call("ADD", &conf(false), &container).run();
                 failed(&outcome, 7, there);
@@ -154,7 +171,8 @@ fn another_address_of_the_bridge_is_replaced_only_by_force() {
                 assert_eq!(addresses(&on_node("br0")), [there], "{before}");
             }
             let result = node.add(&conf(contradicts), &container);
-            let mut expected = if contradicts || there == kept { vec![kept] } else { vec![kept, there] };
+            let mut expected =
+                if contradicts || there == kept { vec![kept] } else { vec![kept, there] };
             expected.sort_unstable();
             assert_eq!(addresses(&on_node("br0")), expected);
             node.check(&conf(contradicts), &container, &result).success();
@@ -170,7 +188,8 @@ fn the_gateways_mac_stays() {
     on_a_node(|node| {
         let containers: Vec<_> = (0..6).map(|n| Container::new(&format!("c{n}"))).collect();
         let conf = bridge(json!({ "isGateway": true }));
-        let results: Vec<_> = containers.iter().map(|container| node.add(&conf, container)).collect();
+        let results: Vec<_> =
+            containers.iter().map(|container| node.add(&conf, container)).collect();
         let mac = on_node("br0")["address"].clone();
         assert!(results.iter().all(|result| result["interfaces"][0]["mac"] == mac), "{results:?}");
         for container in &containers[..3] {
@@ -181,5 +200,24 @@ fn the_gateways_mac_stays() {
             node.check(&conf, container, result).success();
         }
         assert!(reaches("10.77.0.7"));
+    });
+}
+
+/// A bridge of somebody else's that has lost its last port has a MAC of zeros, which no link can be given.
+#[test]
+fn a_bridge_without_a_mac_becomes_a_gateway() {
+    on_a_node(|node| {
+        let container = Container::new("c");
+        ip(&["link", "add", "br0", "up", "type", "bridge"]);
+        let plain = bridge(json!({}));
+        node.add(&plain, &container);
+        node.del(&plain, &container);
+        assert_eq!(on_node("br0")["address"], "00:00:00:00:00:00");
+        let conf = bridge(json!({ "isGateway": true }));
+        let result = node.add(&conf, &container);
+        assert_eq!(result["interfaces"][0]["mac"], on_node("br0")["address"]);
+        node.check(&conf, &container, &result).success();
+        node.del(&conf, &container);
+        assert_eq!(on_node("br0")["address"], result["interfaces"][0]["mac"]);
     });
 }

@@ -53,7 +53,8 @@ fn isolated_containers_do_not_reach_each_other() {
 fn promiscuity_is_the_bridges() {
     on_a_node(|node| {
         let container = Container::new("c");
-        let promiscuous = || on_node("br0")["flags"].as_array().unwrap().contains(&json!("PROMISC"));
+        let promiscuous =
+            || on_node("br0")["flags"].as_array().unwrap().contains(&json!("PROMISC"));
         for (promisc, expected) in [(false, false), (true, true), (false, true)] {
             let conf = bridge(json!({ "promiscMode": promisc }));
             let result = node.add(&conf, &container);
@@ -69,15 +70,20 @@ fn promiscuity_is_the_bridges() {
 #[test]
 fn a_changed_mac_is_heard_of_no_more() {
     on_a_node(|node| {
-        for (guarded, mac) in [(true, Value::Null), (true, json!("02:00:00:00:00:0a")), (false, Value::Null)] {
+        for (guarded, mac) in
+            [(true, Value::Null), (true, json!("02:00:00:00:00:0a")), (false, Value::Null)]
+        {
             let container = Container::new("c");
             let runtime = json!({ "mac": mac });
-            let conf = bridge(json!({ "isGateway": true, "macspoofchk": guarded, "runtimeConfig": runtime }));
+            let conf = bridge(
+                json!({ "isGateway": true, "macspoofchk": guarded, "runtimeConfig": runtime }),
+            );
             let result = node.add(&conf, &container);
             let own = container.interface()["address"].as_str().unwrap().to_owned();
             assert!(container.netns.reaches("10.77.0.1"));
             assert!(container.netns.reaches("fd77::1"));
-            let change = |mac: &str| container.netns.exec("ip", &["link", "set", "eth0", "address", mac]);
+            let change =
+                |mac: &str| container.netns.exec("ip", &["link", "set", "eth0", "address", mac]);
             change("02:00:00:00:00:66");
             assert_eq!(container.netns.reaches("10.77.0.1"), !guarded);
             change(&own);
@@ -85,7 +91,12 @@ fn a_changed_mac_is_heard_of_no_more() {
             let elements = nft_elements();
             assert_eq!(elements.is_empty(), !guarded, "{elements:?}");
             // Each element says whose it is.
-            assert!(!guarded || elements.iter().any(|e| e.contains(interface(&result, 1)) && e.contains("id-c")));
+            assert!(
+                !guarded
+                    || elements
+                        .iter()
+                        .any(|e| e.contains(interface(&result, 1)) && e.contains("id-c"))
+            );
             node.check(&conf, &container, &result).success();
             node.del(&conf, &container);
             assert_eq!(nft_elements(), [""; 0]);

@@ -51,7 +51,8 @@ fn mybridge_0_2_0() {
     on_a_node(|node| {
         let conf = read("mybridge-0.2.0.json");
         let netns = crate::harness::netns::Netns::new("blue");
-        let container = Container { netns, id: "1234567890".to_owned(), ifname: "eth12".to_owned() };
+        let container =
+            Container { netns, id: "1234567890".to_owned(), ifname: "eth12".to_owned() };
         let result = node.add(&conf, &container);
         assert_eq!(
             result,
@@ -76,7 +77,11 @@ fn mybridge_0_2_0() {
         // Whoever looks at the rules finds the network, its container and its addresses.
         let rules = nft_json().to_string();
         assert!(rules.contains("masquerade"), "{rules}");
-        assert!(nft_elements().iter().any(|e| e.contains("10.15.20.2") && e.contains("mybridge/1234567890/eth12")));
+        assert!(
+            nft_elements()
+                .iter()
+                .any(|e| e.contains("10.15.20.2") && e.contains("mybridge/1234567890/eth12"))
+        );
         gone_after_del(&node, &conf, &container, "cni_bridge0");
     });
 }
@@ -134,7 +139,9 @@ fn host_local_alone() {
         let container = Container::new("c");
         let call = |verb, conf: &Value| {
             let call = node.network_call_of("host-local", verb, conf).env("CNI_CONTAINERID", "c");
-            call.env("CNI_IFNAME", "eth0").env("CNI_NETNS", container.netns.path().display().to_string()).run()
+            call.env("CNI_IFNAME", "eth0")
+                .env("CNI_NETNS", container.netns.path().display().to_string())
+                .run()
         };
         let refused = call("ADD", &conf);
         failed(&refused, 7, "10.1.2.3/24");
@@ -155,9 +162,11 @@ fn host_local_alone() {
 
 /// A part of a configuration, for any plugin that delegates; its directory is below the test's own.
 fn with_part(node: &Node, name: &str, version: &str) -> Value {
-    let mut conf = with(&read(name), json!({ "cniVersion": version, "name": "part", "type": "host-local" }));
+    let mut conf =
+        with(&read(name), json!({ "cniVersion": version, "name": "part", "type": "host-local" }));
     if let Some(directory) = conf["ipam"]["dataDir"].as_str() {
-        conf["ipam"]["dataDir"] = node.below(directory.trim_start_matches('/')).display().to_string().into();
+        conf["ipam"]["dataDir"] =
+            node.below(directory.trim_start_matches('/')).display().to_string().into();
     }
     conf
 }
@@ -188,7 +197,9 @@ fn host_local_v4() {
             let container = Container::new(plugin);
             node.add(&conf, &container);
             let routes = container.routes();
-            for route in ["192.168.0.0/16 via 10.10.5.1 dev eth0", "default via 10.10.0.254 dev eth0", own] {
+            for route in
+                ["192.168.0.0/16 via 10.10.5.1 dev eth0", "default via 10.10.0.254 dev eth0", own]
+            {
                 assert!(routes.iter().any(|r| r == route), "{plugin}: {route}: {routes:#?}");
             }
             node.del(&conf, &container);

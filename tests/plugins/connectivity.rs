@@ -33,7 +33,10 @@ fn containers_and_node_reach_each_other() {
                     assert!(reaches(pair[0]) && reaches(pair[1]), "{at}: {pair:?} from the node");
                 }
                 for gateway in gateways {
-                    assert!(a.netns.reaches(gateway) && b.netns.reaches(gateway), "{at}: {gateway}");
+                    assert!(
+                        a.netns.reaches(gateway) && b.netns.reaches(gateway),
+                        "{at}: {gateway}"
+                    );
                 }
                 node.del(&conf, &a);
                 node.del(&conf, &b);

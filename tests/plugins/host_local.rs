@@ -68,7 +68,9 @@ fn reservations_are_files_as_others_write_them() {
 fn addresses_are_given_in_turn() {
     on_a_node(|node| {
         let conf = conf(json!({ "rangeEnd": "10.77.0.4" }));
-        for (n, expected) in ["10.77.0.2/24", "10.77.0.3/24", "10.77.0.4/24", "10.77.0.2/24"].iter().enumerate() {
+        for (n, expected) in
+            ["10.77.0.2/24", "10.77.0.3/24", "10.77.0.4/24", "10.77.0.2/24"].iter().enumerate()
+        {
             let id = format!("c{n}");
             assert_eq!(added(&node, &conf, &id), [*expected]);
             call(&node, "DEL", &conf, &id).run().success();
@@ -118,7 +120,9 @@ fn reservations_of_old_are_known_and_released() {
         let conf = conf(json!({}));
         let network = network(&node);
         fs::create_dir_all(&network).unwrap();
-        for (address, content) in [("10.77.0.2", "a"), ("10.77.0.3", "b\n"), ("10.77.0.4", "c\r\neth0")] {
+        for (address, content) in
+            [("10.77.0.2", "a"), ("10.77.0.3", "b\n"), ("10.77.0.4", "c\r\neth0")]
+        {
             fs::write(network.join(address), content).unwrap();
         }
         fs::write(network.join("last_reserved_ip.0"), "10.77.0.4").unwrap();
@@ -158,11 +162,16 @@ fn empty_files_are_nobodys() {
 fn networks_have_directories_of_their_own() {
     on_a_node(|node| {
         let elsewhere = node.below("elsewhere").display().to_string();
-        for (ipam, directory) in [(json!({}), node.data_dir()), (json!({ "dataDir": elsewhere }), elsewhere.clone())] {
+        for (ipam, directory) in
+            [(json!({}), node.data_dir()), (json!({ "dataDir": elsewhere }), elsewhere.clone())]
+        {
             for name in ["net", "other.net"] {
                 let conf = with(&conf(ipam.clone()), json!({ "name": name }));
                 assert_eq!(added(&node, &conf, "a"), ["10.77.0.2/24"]);
-                assert!(Path::new(&directory).join(name).join("10.77.0.2").is_file(), "{directory} {name}");
+                assert!(
+                    Path::new(&directory).join(name).join("10.77.0.2").is_file(),
+                    "{directory} {name}"
+                );
                 call(&node, "DEL", &conf, "a").run().success();
             }
         }
@@ -175,7 +184,9 @@ fn check_looks_for_the_reservations_of_the_result() {
     on_a_node(|node| {
         let conf = conf(json!({}));
         let result = call(&node, "ADD", &conf, "a").run().success();
-        let check = |result: &Value| call(&node, "CHECK", &with(&conf, json!({ "prevResult": result })), "a").run();
+        let check = |result: &Value| {
+            call(&node, "CHECK", &with(&conf, json!({ "prevResult": result })), "a").run()
+        };
         check(&result).success();
         let mut other = result.clone();
         other["ips"][0]["address"] = "10.77.0.9/24".into();

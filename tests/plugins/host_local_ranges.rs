@@ -43,7 +43,8 @@ fn a_range_ends_where_its_network_does() {
             ("fd77::/125", "fd77::6", &["fd77::6/125", "fd77::7/125"]),
         ] {
             let conf = conf(json!({ "subnet": subnet, "rangeStart": start }));
-            let conf = with(&conf, json!({ "name": if subnet.contains(':') { "v6" } else { "v4" } }));
+            let conf =
+                with(&conf, json!({ "name": if subnet.contains(':') { "v6" } else { "v4" } }));
             for (n, expected) in given.iter().enumerate() {
                 assert_eq!(added(&node, &conf, &format!("c{n}")), [*expected]);
             }
@@ -89,7 +90,10 @@ fn addresses_can_be_asked_for() {
         let ranges = json!([[{ "subnet": "10.77.0.0/24" }], [{ "subnet": "fd77::/64" }]]);
         let plain = conf(json!({ "subnet": null, "ranges": ranges }));
         let ask = |args: &str, of_args: Value, of_runtime: Value, id: &str| {
-            let asking = with(&plain, json!({ "args": { "cni": { "ips": of_args } }, "runtimeConfig": { "ips": of_runtime } }));
+            let asking = with(
+                &plain,
+                json!({ "args": { "cni": { "ips": of_args } }, "runtimeConfig": { "ips": of_runtime } }),
+            );
             call(&node, "ADD", &asking, id).env("CNI_ARGS", args).run()
         };
         let given = |outcome: crate::harness::exec::Outcome| {
@@ -98,8 +102,14 @@ fn addresses_can_be_asked_for() {
             ips.map(|ip| ip["address"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         let none = || json!(null);
-        assert_eq!(given(ask("IP=10.77.0.50", none(), none(), "a")), ["10.77.0.50/24", "fd77::2/64"]);
-        assert_eq!(given(ask("", json!(["10.77.0.51"]), none(), "b")), ["10.77.0.51/24", "fd77::3/64"]);
+        assert_eq!(
+            given(ask("IP=10.77.0.50", none(), none(), "a")),
+            ["10.77.0.50/24", "fd77::2/64"]
+        );
+        assert_eq!(
+            given(ask("", json!(["10.77.0.51"]), none(), "b")),
+            ["10.77.0.51/24", "fd77::3/64"]
+        );
         // A prefix is the range's business.
         let both = json!(["10.77.0.52/8", "fd77::52/64"]);
         assert_eq!(given(ask("", none(), both, "c")), ["10.77.0.52/24", "fd77::52/64"]);
@@ -137,11 +147,22 @@ fn ranges_that_cannot_be_are_refused() {
             (range(json!({ "subnet": "nonsense" })), "nonsense"),
             (range(json!({ "subnet": "10.77.0.0/24", "rangeStart": "10.78.0.1" })), "rangeStart"),
             (range(json!({ "subnet": "10.77.0.0/24", "rangeEnd": "10.78.0.1" })), "rangeEnd"),
-            (range(json!({ "subnet": "10.77.0.0/24", "rangeStart": "10.77.0.9", "rangeEnd": "10.77.0.8" })), "rangeEnd"),
+            (
+                range(
+                    json!({ "subnet": "10.77.0.0/24", "rangeStart": "10.77.0.9", "rangeEnd": "10.77.0.8" }),
+                ),
+                "rangeEnd",
+            ),
             (range(json!({ "subnet": "10.77.0.0/24", "gateway": "fd77::1" })), "gateway"),
             (json!({ "ranges": [[{ "subnet": "10.77.0.0/25" }]] }), "ipam.ranges[0]"),
-            (json!({ "subnet": null, "ranges": [[{ "subnet": "10.77.0.0/24" }, { "subnet": "fd77::/64" }]] }), "fd77::/64"),
-            (json!({ "subnet": null, "ranges": [[{ "subnet": "10.77.0.0/24" }, { "subnet": "10.77.0.0/24" }]] }), "overlaps"),
+            (
+                json!({ "subnet": null, "ranges": [[{ "subnet": "10.77.0.0/24" }, { "subnet": "fd77::/64" }]] }),
+                "fd77::/64",
+            ),
+            (
+                json!({ "subnet": null, "ranges": [[{ "subnet": "10.77.0.0/24" }, { "subnet": "10.77.0.0/24" }]] }),
+                "overlaps",
+            ),
             (json!({ "routes": [{ "dst": "10.0.0.0/33" }] }), "10.0.0.0/33"),
         ] {
             failed(&call(&node, "ADD", &conf(ipam), "a").run(), 7, named);
@@ -149,8 +170,15 @@ fn ranges_that_cannot_be_are_refused() {
         // 0.2.0 has one address of each family.
         let two = json!([[{ "subnet": "10.77.0.0/24" }], [{ "subnet": "10.78.0.0/24" }]]);
         let two = conf(json!({ "subnet": null, "ranges": two }));
-        failed(&call(&node, "ADD", &with(&two, json!({ "cniVersion": "0.2.0" })), "a").run(), 7, "10.78.0.0/24");
-        assert_eq!(added(&node, &with(&two, json!({ "cniVersion": "0.3.0" })), "a"), ["10.77.0.2/24", "10.78.0.2/24"]);
+        failed(
+            &call(&node, "ADD", &with(&two, json!({ "cniVersion": "0.2.0" })), "a").run(),
+            7,
+            "0.3.0",
+        );
+        assert_eq!(
+            added(&node, &with(&two, json!({ "cniVersion": "0.3.0" })), "a"),
+            ["10.77.0.2/24", "10.78.0.2/24"]
+        );
     });
 }
 

@@ -35,7 +35,8 @@ fn source_seen(from: &Netns, to: &Netns, address: &str) -> IpAddr {
     let any: IpAddr = if address.is_ipv4() { [0u8; 4].into() } else { [0u16; 8].into() };
     let sender = from.inside(|| UdpSocket::bind((any, 0)).unwrap());
     sender.send_to(b"?", address).unwrap();
-    let (_, source) = receiver.recv_from(&mut [0; 8]).unwrap_or_else(|e| panic!("to {address}: {e}"));
+    let (_, source) =
+        receiver.recv_from(&mut [0; 8]).unwrap_or_else(|e| panic!("to {address}: {e}"));
     source.ip()
 }
 
@@ -60,7 +61,11 @@ fn what_leaves_the_network_has_the_nodes_address() {
                 {
                     let own = addresses(&a)[family].clone();
                     let seen = source_seen(&a.netns, &server, outside).to_string();
-                    assert_eq!(seen, if masquerade { of_node.to_owned() } else { own.clone() }, "{at}");
+                    assert_eq!(
+                        seen,
+                        if masquerade { of_node.to_owned() } else { own.clone() },
+                        "{at}"
+                    );
                     // Within its network it has its own.
                     let seen = source_seen(&a.netns, &b.netns, &addresses(&b)[family]).to_string();
                     assert_eq!(seen, own, "{at}");

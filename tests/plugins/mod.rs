@@ -56,5 +56,8 @@ fn refused(node: &Node, conf: &Value, container: &Container, named: &str) {
 #[track_caller]
 fn failed(outcome: &Outcome, code: u64, named: &str) {
     let failure = outcome.failure();
-    assert!(failure.0 == code && failure.1.contains(named), "not code {code} with {named:?}: {failure:?}");
+    assert!(
+        failure.0 == code && failure.1.contains(named),
+        "not code {code} with {named:?}: {failure:?}"
+    );
 }

@@ -29,7 +29,10 @@ fn the_node_is_between_the_container_and_its_network() {
         assert_eq!(result["interfaces"].as_array().unwrap().len(), 2);
         assert_eq!(result["interfaces"][1]["mac"], container.interface()["address"]);
         assert_eq!(result["interfaces"][0]["mac"], on_node(outer)["address"]);
-        assert!(result["ips"].as_array().unwrap().iter().all(|ip| ip["interface"] == 1), "{result}");
+        assert!(
+            result["ips"].as_array().unwrap().iter().all(|ip| ip["interface"] == 1),
+            "{result}"
+        );
         assert_eq!(container.addresses(), ["10.77.0.2/24", "fd77::2/64"]);
         assert_eq!(
             container.routes(),
@@ -91,7 +94,9 @@ fn ipams_routes_are_the_containers() {
 fn mtu_is_that_of_both_ends() {
     on_a_node(|node| {
         let container = Container::new("c");
-        for (mtu, expected) in [(json!(1400), 1400), (json!(9000), 9000), (json!(0), 1500), (Value::Null, 1500)] {
+        for (mtu, expected) in
+            [(json!(1400), 1400), (json!(9000), 9000), (json!(0), 1500), (Value::Null, 1500)]
+        {
             let conf = ptp(json!({ "mtu": mtu }));
             let result = node.add(&conf, &container);
             assert_eq!(on_node(interface(&result, 0))["mtu"], expected);
@@ -112,7 +117,9 @@ fn addresses_and_gateways_are_needed() {
         }
         let ipam = json!({ "type": "static", "addresses": [{ "address": "10.77.0.2/24" }] });
         refused(&node, &ptp(json!({ "ipam": ipam })), &container, "10.77.0.2/24");
-        let outcome = node.call("ADD", &ptp(json!({ "ipMasq": true, "ipMasqBackend": "x" })), &container).run();
+        let outcome = node
+            .call("ADD", &ptp(json!({ "ipMasq": true, "ipMasqBackend": "x" })), &container)
+            .run();
         failed(&outcome, 7, "ipMasqBackend");
     });
 }

@@ -47,11 +47,18 @@ fn a_port_is_in_its_vlans() {
         let container = Container::new("c");
         for (keys, expected) in [
             (json!({ "vlan": 100 }), &["100 pvid untagged"][..]),
-            (json!({ "vlan": 100, "preserveDefaultVlan": true }), &["1 untagged", "100 pvid untagged"]),
-            (json!({ "vlanTrunk": [{ "id": 101 }, { "minID": 200, "maxID": 202 }] }),
-                &["1 pvid untagged", "101", "200-202"]),
-            (json!({ "vlan": 100, "vlanTrunk": [{ "id": 101 }, { "minID": 5, "maxID": 6, "id": 9 }] }),
-                &["5-6", "9", "100 pvid untagged", "101"]),
+            (
+                json!({ "vlan": 100, "preserveDefaultVlan": true }),
+                &["1 untagged", "100 pvid untagged"],
+            ),
+            (
+                json!({ "vlanTrunk": [{ "id": 101 }, { "minID": 200, "maxID": 202 }] }),
+                &["1 pvid untagged", "101", "200-202"],
+            ),
+            (
+                json!({ "vlan": 100, "vlanTrunk": [{ "id": 101 }, { "minID": 5, "maxID": 6, "id": 9 }] }),
+                &["5-6", "9", "100 pvid untagged", "101"],
+            ),
             (json!({}), &["1 pvid untagged"]),
         ] {
             let conf = bridge(keys.clone());

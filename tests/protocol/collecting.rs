@@ -65,7 +65,9 @@ fn what_has_no_netns_any_more_goes_too() {
             }
             drop(containers);
             gc(&node, &conf, "cni.dev/valid-attachments", json!([])).success();
-            crate::harness::node::eventually("nothing is left", || node.leftovers(&["br0"]).is_empty());
+            crate::harness::node::eventually("nothing is left", || {
+                node.leftovers(&["br0"]).is_empty()
+            });
         }
     });
 }

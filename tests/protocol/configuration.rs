@@ -19,8 +19,13 @@ fn stdin_must_be_an_object() {
     for plugin in PLUGINS {
         for verb in VERBS {
             let at = call(&node, verb, &conf(plugin));
-            for stdin in ["", " ", "{", "[]", "1", "\"x\"", "{\"name\": \"n\"} x", "{'name': 'n'}"] {
-                assert_eq!(at.clone().stdin(stdin).run().failure().0, 6, "{plugin} {verb} {stdin:?}");
+            for stdin in ["", " ", "{", "[]", "1", "\"x\"", "{\"name\": \"n\"} x", "{'name': 'n'}"]
+            {
+                assert_eq!(
+                    at.clone().stdin(stdin).run().failure().0,
+                    6,
+                    "{plugin} {verb} {stdin:?}"
+                );
             }
             // To Go `null` is an empty configuration, and what that lacks is the name.
             assert_eq!(at.stdin("null").run().failure().0, 7, "{plugin} {verb}");
@@ -126,7 +131,9 @@ fn a_former_result_is_of_the_configurations_family() {
             }
         }
     }
-    for damaged in [json!(1), json!([]), json!({ "ips": 1 }), json!({ "ips": [{ "address": "x" }] })] {
+    for damaged in
+        [json!(1), json!([]), json!({ "ips": 1 }), json!({ "ips": [{ "address": "x" }] })]
+    {
         let conf = with(&conf("loopback"), json!({ "prevResult": damaged }));
         let outcome = call(&node, "ADD", &conf).run();
         assert_eq!(code_naming(&outcome, "prevResult"), 6, "{damaged}");
@@ -139,10 +146,9 @@ fn a_type_is_a_file_name() {
     let node = node("types");
     for kind in ["../bridge", "/opt/cni/bin/bridge", "a/b", "..", ".", "a\\b"] {
         let conf = conf("bridge");
-        for conf in [
-            with(&conf, json!({ "type": kind })),
-            with(&conf, json!({ "ipam": { "type": kind } })),
-        ] {
+        for conf in
+            [with(&conf, json!({ "type": kind })), with(&conf, json!({ "ipam": { "type": kind } }))]
+        {
             let outcome = node.network_call_of("bridge", "STATUS", &conf).run();
             assert_eq!(code_naming(&outcome, "type"), 7, "{kind:?}");
         }

@@ -51,7 +51,8 @@ fn conf(plugin: &str, ipam: &str) -> Value {
     })
 }
 
-const ADDRESS: &str = r#"{"cniVersion": "1.0.0", "ips": [{"address": "10.66.0.9/24", "gateway": "10.66.0.1"}]}"#;
+const ADDRESS: &str =
+    r#"{"cniVersion": "1.0.0", "ips": [{"address": "10.66.0.9/24", "gateway": "10.66.0.1"}]}"#;
 
 const NOTHING: [&str; 0] = [];
 
@@ -165,13 +166,22 @@ fn a_result_without_a_version_is_of_the_configurations() {
         let container = Container::new("c");
         for (version, answer) in [
             ("0.2.0", r#"{"ip4": {"ip": "10.66.0.9/24", "gateway": "10.66.0.1"}}"#),
-            ("0.4.0", r#"{"cniVersion": "", "ips": [{"version": "4", "address": "10.66.0.9/24", "gateway": "10.66.0.1"}]}"#),
+            (
+                "0.4.0",
+                r#"{"cniVersion": "", "ips": [{"version": "4", "address": "10.66.0.9/24", "gateway": "10.66.0.1"}]}"#,
+            ),
             ("1.0.0", r#"{"ips": [{"address": "10.66.0.9/24", "gateway": "10.66.0.1"}]}"#),
             // One of its own counts.
-            ("1.1.0", r#"{"cniVersion": "0.2.0", "ip4": {"ip": "10.66.0.9/24", "gateway": "10.66.0.1"}}"#),
+            (
+                "1.1.0",
+                r#"{"cniVersion": "0.2.0", "ip4": {"ip": "10.66.0.9/24", "gateway": "10.66.0.1"}}"#,
+            ),
         ] {
             answers("ADD", answer, 0);
-            let conf = crate::harness::node::with(&conf("ptp", "acme-ipam"), json!({ "cniVersion": version }));
+            let conf = crate::harness::node::with(
+                &conf("ptp", "acme-ipam"),
+                json!({ "cniVersion": version }),
+            );
             let result = node.add(&conf, &container);
             assert_eq!(result["cniVersion"], version);
             assert_eq!(container.addresses(), ["10.66.0.9/24"], "{version}");
@@ -230,7 +240,15 @@ fn a_type_with_a_path_is_never_executed() {
         place(&node.plugins().join("dir/evil"));
         node.allow_natives(&["evil", "acme-ipam"]);
         let container = Container::new("c");
-        for kind in ["../../evil", "../evil", "/run/evil", "dir/evil", "./acme-ipam", "dir/../acme-ipam", ".."] {
+        for kind in [
+            "../../evil",
+            "../evil",
+            "/run/evil",
+            "dir/evil",
+            "./acme-ipam",
+            "dir/../acme-ipam",
+            "..",
+        ] {
             for plugin in ["bridge", "ptp"] {
                 for verb in ["ADD", "DEL", "CHECK", "STATUS"] {
                     let outcome = node.call(verb, &conf(plugin, kind), &container).run();
@@ -251,7 +269,11 @@ fn status_is_the_delegates() {
         for plugin in ["bridge", "ptp"] {
             let status = node.network_call("STATUS", &conf(plugin, "acme-ipam"));
             for code in [50, 51, 999] {
-                answers("STATUS", &json!({ "code": code, "msg": "m", "details": "d" }).to_string(), 1);
+                answers(
+                    "STATUS",
+                    &json!({ "code": code, "msg": "m", "details": "d" }).to_string(),
+                    1,
+                );
                 assert_eq!(status.run().failure(), (code, "d".to_owned()), "{plugin}");
             }
             answers("STATUS", "", 0);

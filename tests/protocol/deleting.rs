@@ -48,7 +48,9 @@ fn del_after(happening: impl Fn(&mut Added<'_>)) {
                 let mut conf = with(&conf(plugin), json!({ "cniVersion": version }));
                 let container = Container::new("c");
                 let result = node.add(&conf, &container);
-                assert!(matches!(plugin, "static" | "loopback") || !node.leftovers(&["br0"]).is_empty());
+                assert!(
+                    matches!(plugin, "static" | "loopback") || !node.leftovers(&["br0"]).is_empty()
+                );
                 if version >= "0.4.0" {
                     conf["prevResult"] = result;
                 }
@@ -61,7 +63,9 @@ fn del_after(happening: impl Fn(&mut Added<'_>)) {
                 let left = || node.leftovers(&["br0"]);
                 let gone = added.netns.is_none();
                 if gone {
-                    eventually(&format!("{plugin} {version}: {:?} go", left()), || left().is_empty());
+                    eventually(&format!("{plugin} {version}: {:?} go", left()), || {
+                        left().is_empty()
+                    });
                 }
                 assert_eq!(left(), [""; 0], "{plugin} {version}");
                 if let Some(netns) = &added.netns {
@@ -194,7 +198,11 @@ fn of_what_was_never_added() {
             for version in versions() {
                 let conf = with(&conf(plugin), json!({ "cniVersion": version }));
                 let del = node.call("DEL", &conf, &container);
-                for del in [del.clone(), del.clone().without("CNI_NETNS"), del.env("CNI_NETNS", "/nonexistent")] {
+                for del in [
+                    del.clone(),
+                    del.clone().without("CNI_NETNS"),
+                    del.env("CNI_NETNS", "/nonexistent"),
+                ] {
                     assert_eq!(del.run().success(), Value::Null, "{plugin} {version}");
                     assert_eq!(node.leftovers(&[]), [""; 0], "{plugin} {version}");
                 }

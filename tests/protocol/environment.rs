@@ -52,7 +52,8 @@ fn missing_variables_are_named_all_at_once() {
     for plugin in PLUGINS {
         for (verb, required) in REQUIRED {
             let whole = call(&node, verb, &conf(plugin));
-            let missing = |names: &[&str]| format!("required env variables [{}] missing", names.join(","));
+            let missing =
+                |names: &[&str]| format!("required env variables [{}] missing", names.join(","));
             for variable in required {
                 for call in [whole.clone().without(variable), whole.clone().env(variable, "")] {
                     let failure = call.run().failure();
@@ -72,7 +73,8 @@ fn other_variables_are_not_required() {
     for plugin in PLUGINS {
         call(&node, "DEL", &conf(plugin)).without("CNI_NETNS").run().success();
         node.network_call("STATUS", &conf(plugin)).run().success();
-        let gc = crate::harness::node::with(&conf(plugin), json!({ "cni.dev/valid-attachments": [] }));
+        let gc =
+            crate::harness::node::with(&conf(plugin), json!({ "cni.dev/valid-attachments": [] }));
         node.network_call("GC", &gc).run().success();
     }
 }
@@ -82,7 +84,12 @@ fn other_variables_are_not_required() {
 fn container_ids_are_checked() {
     let node = node("container_ids");
     for plugin in PLUGINS {
-        for id in ["a", "1", "1.a-b_c", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"] {
+        for id in [
+            "a",
+            "1",
+            "1.a-b_c",
+            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        ] {
             call(&node, "DEL", &conf(plugin)).env("CNI_CONTAINERID", id).run().success();
         }
     }
@@ -104,7 +111,9 @@ fn interface_names_are_checked() {
         }
     }
     for verb in ["ADD", "DEL", "CHECK"] {
-        for ifname in ["sixteen-letters-", ".", "..", "a/b", "a:b", "a b", "a\tb", "a\n", NBSP, "äöüäöüäö"] {
+        for ifname in
+            ["sixteen-letters-", ".", "..", "a/b", "a:b", "a b", "a\tb", "a\n", NBSP, "äöüäöüäö"]
+        {
             let outcome = call(&node, verb, &conf("ptp")).env("CNI_IFNAME", ifname).run();
             assert_eq!(code_naming(&outcome, "CNI_IFNAME"), 4, "{verb} {ifname:?}");
         }
@@ -117,7 +126,8 @@ fn variables_are_read_only_by_verbs_that_use_them() {
     let node = node("unused_variables");
     let status = node.network_call("STATUS", &conf("static"));
     status.env("CNI_CONTAINERID", "a/b").env("CNI_IFNAME", "..").run().success();
-    let outcome = call(&node, "ADD", &conf("static")).env("CNI_IFNAME", "a/b").without("CNI_NETNS").run();
+    let outcome =
+        call(&node, "ADD", &conf("static")).env("CNI_IFNAME", "a/b").without("CNI_NETNS").run();
     assert_eq!(code_naming(&outcome, "CNI_IFNAME"), 4);
 }
 

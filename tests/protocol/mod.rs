@@ -46,7 +46,9 @@ fn conf(plugin: &str) -> Value {
         }),
         "ptp" => json!({ "ipMasq": true, "ipam": ipam }),
         "host-local" => json!({ "ipam": ipam }),
-        "static" => json!({ "ipam": { "type": "static", "addresses": [{ "address": "10.78.0.2/24" }] } }),
+        "static" => {
+            json!({ "ipam": { "type": "static", "addresses": [{ "address": "10.78.0.2/24" }] } })
+        }
         "loopback" => json!({}),
         other => panic!("no plugin {other:?}"),
     };

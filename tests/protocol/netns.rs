@@ -27,7 +27,11 @@ fn the_nodes_own_netns_is_no_containers() {
                         for verb in ["ADD", "DEL"] {
                             let call = node.call(verb, &conf, &container).env("CNI_NETNS", netns);
                             let outcome = call.env("CNI_NETNS_OVERRIDE", no).run();
-                            assert_eq!(code_naming(&outcome, netns), 8, "{plugin} {version} {verb}");
+                            assert_eq!(
+                                code_naming(&outcome, netns),
+                                8,
+                                "{plugin} {version} {verb}"
+                            );
                         }
                     }
                 }
@@ -70,7 +74,8 @@ fn what_is_no_netns_is_refused_before_anything_is_done() {
         // A namespace of another kind, kept as those of containers are.
         fs::write(run.join("uts"), "").unwrap();
         let bind = MsFlags::MS_BIND;
-        mount(Some("/proc/self/ns/uts"), &run.join("uts"), None::<&str>, bind, None::<&str>).unwrap();
+        mount(Some("/proc/self/ns/uts"), &run.join("uts"), None::<&str>, bind, None::<&str>)
+            .unwrap();
         nix::unistd::mkfifo(&run.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         // What is left of a netns that was unmounted.
         fs::write(run.join("netns/gone"), "").unwrap();

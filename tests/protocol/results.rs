@@ -25,7 +25,12 @@ fn every_plugin_answers_in_every_version() {
 }
 
 fn keys(object: &Value) -> Vec<&str> {
-    object.as_object().unwrap_or_else(|| panic!("{object} is no object")).keys().map(String::as_str).collect()
+    object
+        .as_object()
+        .unwrap_or_else(|| panic!("{object} is no object"))
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 fn all(value: &Value) -> impl Iterator<Item = &Value> {
@@ -37,7 +42,10 @@ fn check_shape(version: &str, plugin: &str, result: &Value) {
     let at = format!("{plugin} {version}: {result}");
     let is_ipam = matches!(plugin, "host-local" | "static");
     if version < "0.3.0" {
-        assert!(keys(result).iter().all(|key| ["cniVersion", "dns", "ip4", "ip6"].contains(key)), "{at}");
+        assert!(
+            keys(result).iter().all(|key| ["cniVersion", "dns", "ip4", "ip6"].contains(key)),
+            "{at}"
+        );
         assert_eq!(result["dns"], json!({}), "{at}");
         assert!(result["ip4"]["ip"].as_str().unwrap().contains('/'), "{at}");
         let gateway = !matches!(plugin, "static" | "loopback");
@@ -102,7 +110,8 @@ fn a_result_without_addresses_cannot_be_told_in_the_oldest_versions() {
     on_a_node(|node| {
         let container = Container::new("l2");
         for version in versions() {
-            let conf = json!({ "cniVersion": version, "name": "l2", "type": "bridge", "bridge": "br0" });
+            let conf =
+                json!({ "cniVersion": version, "name": "l2", "type": "bridge", "bridge": "br0" });
             let outcome = node.call("ADD", &conf, &container).run();
             if version < "0.3.0" {
                 assert!(matches!(outcome.failure().0, 1 | 7), "{version}: {outcome:?}");
@@ -131,7 +140,11 @@ fn an_interface_that_is_there_is_left_alone() {
                 let outcome = node.call("ADD", &conf, &container).run();
                 assert_ne!(code_naming(&outcome, "eth0"), 0, "{plugin} {version}");
                 assert_eq!(node.leftovers(&[]), [""; 0], "{plugin} {version}");
-                assert_eq!((container.interface(), ip_json(&["link"])), before, "{plugin} {version}");
+                assert_eq!(
+                    (container.interface(), ip_json(&["link"])),
+                    before,
+                    "{plugin} {version}"
+                );
             }
         }
     });

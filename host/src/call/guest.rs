@@ -7,8 +7,8 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Engine, Store, Trap};
 
 use super::{Job, World};
-use crate::bindings::{EveryPlugin, EveryPluginPre};
 use crate::bindings::exports::wasmcni::cni::plugin::NetworkRequest;
+use crate::bindings::{EveryPlugin, EveryPluginPre};
 use crate::cni::{CniError, CniResult, Code, Verb};
 use crate::component::Bundled;
 use crate::component::deadline::Deadline;
@@ -121,7 +121,9 @@ impl Runner {
 
     /// Counts what goes to stdout against the main plugin's limit.
     pub(super) fn output(&self, octets: usize) -> Result<(), CniError> {
-        Budget::new(self.main.1.limits()).output(octets).map_err(|limit| out_of_limits(self.main.0, &limit))
+        Budget::new(self.main.1.limits())
+            .output(octets)
+            .map_err(|limit| out_of_limits(self.main.0, &limit))
     }
 
     /// Runs the call's own verb.
@@ -130,7 +132,11 @@ impl Runner {
     }
 
     /// Runs a verb of a plugin as a component of its own, with grants of its own.
-    pub(super) fn run_verb(&self, plugin: &Bundled, verb: Verb) -> Result<Option<CniResult>, CniError> {
+    pub(super) fn run_verb(
+        &self,
+        plugin: &Bundled,
+        verb: Verb,
+    ) -> Result<Option<CniResult>, CniError> {
         if self.depth.get() >= MAX_DEPTH {
             let text = format!("running {:?}: delegates {MAX_DEPTH} deep already", plugin.name);
             return Err(CniError::new(Code::ComponentRefused, text));
@@ -203,7 +209,10 @@ impl Runner {
     ) -> Result<imports::Imports, CniError> {
         let imports = imports::list(&self.engine, component);
         let refuse = |text: String| {
-            Err(CniError::new(Code::ComponentRefused, format!("starting {:?}: {text}", plugin.name)))
+            Err(CniError::new(
+                Code::ComponentRefused,
+                format!("starting {:?}: {text}", plugin.name),
+            ))
         };
         if let Some(other) = imports.others.first() {
             return refuse(format!("it imports {other:?}, which this host does not offer"));
@@ -212,7 +221,9 @@ impl Runner {
             let imported = format!("{}#{}", import.interface, import.function);
             match ops_of(import) {
                 None => {
-                    return refuse(format!("it imports {imported:?}, which this host does not offer"));
+                    return refuse(format!(
+                        "it imports {imported:?}, which this host does not offer"
+                    ));
                 }
                 Some([]) => {}
                 Some(ops) if grants.grants_any(ops) => {}
@@ -242,10 +253,15 @@ impl Runner {
                 match plugin.call_add(&mut *store, &request)? {
                     // What the contract's types let through and its words do not: a guest that breaks the
                     // one is as one that breaks the other.
-                    Ok(result) => hostcalls::result_of(result, self.sandbox()).map(Some).map_err(|e| {
-                        let name = store.data().gate.plugin();
-                        CniError::new(Code::GuestTrapped, format!("reading the result of {name:?}: {e}"))
-                    }),
+                    Ok(result) => {
+                        hostcalls::result_of(result, self.sandbox()).map(Some).map_err(|e| {
+                            let name = store.data().gate.plugin();
+                            CniError::new(
+                                Code::GuestTrapped,
+                                format!("reading the result of {name:?}: {e}"),
+                            )
+                        })
+                    }
                     Err(error) => Err(hostcalls::error_of(error)),
                 }
             }
@@ -334,9 +350,13 @@ fn explained(mut error: CniError, store: &Store<Ctx>) -> CniError {
 /// The grants of a plugin: the operator's file, or else the one that it was shipped with.
 fn grants(directories: &Directories, plugin: &Bundled) -> Result<Grants, CniError> {
     let refused = |reason: String| {
-        CniError::new(Code::ComponentRefused, format!("reading the grants of {:?}: {reason}", plugin.name))
+        CniError::new(
+            Code::ComponentRefused,
+            format!("reading the grants of {:?}: {reason}", plugin.name),
+        )
     };
-    let own = config::grant_file(&directories.config, plugin.name).map_err(|e| refused(e.to_string()))?;
+    let own =
+        config::grant_file(&directories.config, plugin.name).map_err(|e| refused(e.to_string()))?;
     let parsed = match &own {
         Some((path, text)) => policy::parse(text, &path.display().to_string()),
         None => policy::parse(plugin.grants, &format!("bundled:{}/grants.toml", plugin.name)),

@@ -14,8 +14,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::cni::{
-    CniArgs, CniError, CniResult, Code, NetworkConf, Request, SpecVersion,
-    ValidAttachment, Verb,
+    CniArgs, CniError, CniResult, Code, NetworkConf, Request, SpecVersion, ValidAttachment, Verb,
 };
 use crate::component::Bundled;
 use crate::directories::Directories;
@@ -257,9 +256,7 @@ fn journal(journals: &Journals, job: &Job, plugin: &Bundled) -> Result<Journal, 
     let attachment = job.attachment.as_ref().ok_or_else(|| {
         CniError::new(Code::Internal, "opening the journal: the verb is about no attachment")
     })?;
-    journals
-        .attachment(attachment, plugin.name, JOURNAL_PATIENCE)
-        .map_err(|e| journal_error(&e))
+    journals.attachment(attachment, plugin.name, JOURNAL_PATIENCE).map_err(|e| journal_error(&e))
 }
 
 fn journal_error(error: &JournalError) -> CniError {

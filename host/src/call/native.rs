@@ -75,7 +75,8 @@ pub(super) fn execute(
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|e| fail("executing", &e))?;
-    let output = exchange(&mut child, job.conf.text(), patience).map_err(|e| fail("running", &e))?;
+    let output =
+        exchange(&mut child, job.conf.text(), patience).map_err(|e| fail("running", &e))?;
     let Some((success, stdout)) = output else {
         let text = format!("running {program:?} {verb}: no answer in {patience:?}, it was killed");
         return Err(CniError::new(Code::TryAgainLater, text));

@@ -4,6 +4,7 @@
 //! only ever taken from a [`Code`], and a `Code` is only ever made of bytes that this build's own
 //! build script wrote and that are part of this binary.
 #![allow(unsafe_code, reason = "compiled code is run as it is; each block argues why it may be")]
+#![allow(clippy::disallowed_methods, reason = "the one place that loads compiled code")]
 
 use std::ffi::c_void;
 use std::ptr::NonNull;

@@ -29,17 +29,16 @@ pub fn list(engine: &Engine, component: &Component) -> Imports {
     let mut imports = Imports::default();
     let Imports { interfaces, functions, others } = &mut imports;
     for (name, import) in component.component_type().imports(engine) {
-        match import.ty {
-            ComponentItem::ComponentInstance(instance) => {
-                interfaces.push(name.to_owned());
-                for (function, export) in instance.exports(engine) {
-                    if matches!(export.ty, ComponentItem::ComponentFunc(_)) {
-                        let (interface, function) = (name.to_owned(), function.to_owned());
-                        functions.push(Import { interface, function });
-                    }
-                }
+        let ComponentItem::ComponentInstance(instance) = import.ty else {
+            others.push(name.to_owned());
+            continue;
+        };
+        interfaces.push(name.to_owned());
+        for (function, export) in instance.exports(engine) {
+            if matches!(export.ty, ComponentItem::ComponentFunc(_)) {
+                let (interface, function) = (name.to_owned(), function.to_owned());
+                functions.push(Import { interface, function });
             }
-            _ => others.push(name.to_owned()),
         }
     }
     imports

@@ -17,7 +17,9 @@ impl Gate {
         }
         let at = self.place(link.role)?;
         let undo = Undo::Address { at, link: link.index, address: address.address };
-        self.act([(undo, Self::sharing(link))], |kernel| kernel.addr_add(link.role, link.index, &address))
+        self.act([(undo, Self::sharing(link))], |kernel| {
+            kernel.addr_add(link.role, link.index, &address)
+        })
     }
 
     /// Takes an address from a link.

@@ -17,7 +17,8 @@ impl Gate {
             return self.act_on_own(|kernel| kernel.bridge_port_set(port.role, port.index, change));
         }
         let seen = self.kernel().link_by_index(port.role, port.index)?;
-        let seen = seen.and_then(|link| link.port).ok_or_else(|| gone("changing bridge port", port))?;
+        let seen =
+            seen.and_then(|link| link.port).ok_or_else(|| gone("changing bridge port", port))?;
         let back = match change {
             PortChange::Hairpin(_) => PortChange::Hairpin(seen.hairpin),
             PortChange::Isolated(_) => PortChange::Isolated(seen.isolated),
@@ -32,7 +33,8 @@ impl Gate {
     pub fn add_vlan(&mut self, port: &LinkHandle, vlan: VlanEntry) -> Result<()> {
         let vlan = self.vlan(port, vlan)?;
         let op = Op::new("bridge-port.add-vlan").in_netns(port.role);
-        let op = op.text("name", port.name.as_str()).range("vlan", vlan.first.into(), vlan.last.into());
+        let op =
+            op.text("name", port.name.as_str()).range("vlan", vlan.first.into(), vlan.last.into());
         self.permit(&op)?;
         if self.own(port) {
             return self.act_on_own(|kernel| kernel.bridge_vlan_add(port.role, port.index, &vlan));
@@ -46,7 +48,10 @@ impl Gate {
     /// Takes VLANs from a port or a bridge.
     pub fn delete_vlan(&mut self, port: &LinkHandle, vlan: VlanEntry) -> Result<()> {
         let vlan = self.vlan(port, vlan)?;
-        self.permit_on(port, Op::new("bridge-port.delete-vlan").range("vlan", vlan.first.into(), vlan.last.into()))?;
+        self.permit_on(
+            port,
+            Op::new("bridge-port.delete-vlan").range("vlan", vlan.first.into(), vlan.last.into()),
+        )?;
         let undo = (!self.own(port)).then_some(Undo::DeletedVlan {
             at: self.place(port.role)?,
             link: port.index,

@@ -20,9 +20,9 @@ impl Gate {
     /// Removes this attachment's masquerade entries: those of its journal, or, when another process
     /// kept none, those that the kernel says are its.
     pub fn clear_masquerade(&mut self) -> Result<()> {
-        let known = self.journaled(|undo| match undo {
-            Undo::Masquerade(entry) => Some(entry.clone()),
-            _ => None,
+        let known = self.journaled(|undo| {
+            let Undo::Masquerade(entry) = undo else { return None };
+            Some(entry.clone())
         });
         let entries = match known {
             Some(entries) => entries,
@@ -50,7 +50,8 @@ impl Gate {
     pub fn pin(&mut self, port: &LinkHandle, mac: Mac) -> Result<()> {
         self.permit(&Op::new("spoof-guard.pin").text("name", port.name.as_str()))?;
         if port.role != Role::Host {
-            let text = format!("guarding {:?}: it is no port of a bridge of the node", port.name.as_str());
+            let text =
+                format!("guarding {:?}: it is no port of a bridge of the node", port.name.as_str());
             return Err(Refusal::Invalid(text));
         }
         let guard = SpoofGuard { port: port.name.clone(), mac, owner: self.owner()? };
@@ -60,9 +61,9 @@ impl Gate {
 
     /// Removes this attachment's guards.
     pub fn clear_guards(&mut self) -> Result<()> {
-        let known = self.journaled(|undo| match undo {
-            Undo::SpoofGuard(guard) => Some(guard.clone()),
-            _ => None,
+        let known = self.journaled(|undo| {
+            let Undo::SpoofGuard(guard) = undo else { return None };
+            Some(guard.clone())
         });
         let guards = match known {
             Some(guards) => guards,

@@ -2,9 +2,7 @@
 
 use super::{Gate, LinkHandle, Refusal, Result};
 use crate::journal::{Place, Sharing, Undo};
-use crate::kernel::{
-    Errno, IfIndex, KindSpec, Link, LinkChange, LinkSpec, Role, SysctlKey,
-};
+use crate::kernel::{Errno, IfIndex, KindSpec, Link, LinkChange, LinkSpec, Role, SysctlKey};
 use crate::names::{IfName, Mac};
 use crate::policy::Op;
 
@@ -105,13 +103,15 @@ impl Gate {
     ) -> Result<(LinkHandle, LinkHandle)> {
         let peer_mac = random_mac()?;
         let (near, far) = (self.place(role)?, self.place(peer_role)?);
-        let kind = KindSpec::Veth { peer: peer.clone(), peer_netns: peer_role, peer_mac: Some(peer_mac) };
+        let kind =
+            KindSpec::Veth { peer: peer.clone(), peer_netns: peer_role, peer_mac: Some(peer_mac) };
         let spec = LinkSpec { name: name.clone(), mtu, mac: Some(mac), kind };
         // A pair that is wholly the node's (a bridge's VLAN gateway) serves other attachments too.
         let nodes = role == Role::Host && peer_role == Role::Host;
         let sharing = if nodes { Sharing::Shared } else { Sharing::Own };
         let link = self.create(near, &spec, sharing, &[(far, peer.clone(), peer_mac)])?;
-        let far_index = link.parent.ok_or_else(|| Refusal::Invalid("a veth without a peer".into()))?;
+        let far_index =
+            link.parent.ok_or_else(|| Refusal::Invalid("a veth without a peer".into()))?;
         let ends =
             (handle(role, link), LinkHandle { role: peer_role, index: far_index, name: peer });
         for end in [&ends.0, &ends.1] {
@@ -192,7 +192,12 @@ impl Gate {
     }
 
     /// Changes an attribute of a link, of one's own freely, of others' with a grant for `op`.
-    pub fn set_link(&mut self, link: &LinkHandle, op: &'static str, change: LinkChange) -> Result<()> {
+    pub fn set_link(
+        &mut self,
+        link: &LinkHandle,
+        op: &'static str,
+        change: LinkChange,
+    ) -> Result<()> {
         let mut wanted = Op::new(op);
         if let LinkChange::Mtu(mtu) = change {
             wanted = wanted.number("mtu", mtu);
@@ -206,7 +211,8 @@ impl Gate {
         let op = Op::new("link.set-master").in_netns(link.role);
         self.permit(&op.text("name", link.name.as_str()).text("master", master.name.as_str()))?;
         if link.role != master.role {
-            let text = format!("{:?} is in {}, its master {:?} is not", link.name, link.role, master.name);
+            let text =
+                format!("{:?} is in {}, its master {:?} is not", link.name, link.role, master.name);
             return Err(Refusal::Invalid(text));
         }
         self.change_link(link, LinkChange::Master(Some(master.index)))
@@ -218,7 +224,9 @@ impl Gate {
         }
         let Some(back) = self.way_back(link, &change)? else { return Ok(()) };
         let undo = Undo::LinkChange { at: self.place(link.role)?, link: link.index, back };
-        self.act([(undo, Self::sharing(link))], |kernel| kernel.link_set(link.role, link.index, &change))
+        self.act([(undo, Self::sharing(link))], |kernel| {
+            kernel.link_set(link.role, link.index, &change)
+        })
     }
 
     /// The change that sets a link back; `None` when it is as wanted already.
@@ -230,7 +238,9 @@ impl Gate {
             LinkChange::Up => Some(LinkChange::Down),
             LinkChange::Down => seen.up.then_some(LinkChange::Up),
             LinkChange::Mtu(mtu) => (seen.mtu != *mtu).then_some(LinkChange::Mtu(seen.mtu)),
-            LinkChange::Mac(_) => Some(LinkChange::Mac(seen.mac.ok_or_else(|| gone("changing", link))?)),
+            LinkChange::Mac(_) => {
+                Some(LinkChange::Mac(seen.mac.ok_or_else(|| gone("changing", link))?))
+            }
             LinkChange::Promisc(on) => (seen.promisc != *on).then_some(LinkChange::Promisc(!on)),
             LinkChange::Master(_) => Some(LinkChange::Master(seen.master)),
             LinkChange::Alias(_) => Some(LinkChange::Alias(seen.alias.unwrap_or_default())),
@@ -255,10 +265,10 @@ impl Gate {
         let peer = self.kernel().link_by_index(link.role, link.index)?.and_then(|seen| seen.parent);
         self.act([], |kernel| kernel.link_delete(link.role, link.index))?;
         // Both ends of a veth went. The peer's index tells nothing of a link of the same namespace.
-        self.removed(|record| match &record.undo {
-            Undo::Link { at, .. } if at.role == link.role => record.index == Some(link.index),
-            Undo::Link { .. } => record.index.is_some() && record.index == peer,
-            _ => false,
+        self.removed(|record| {
+            let Undo::Link { at, .. } = &record.undo else { return false };
+            let gone = if at.role == link.role { Some(link.index) } else { peer };
+            record.index.is_some() && record.index == gone
         });
         Ok(())
     }
@@ -286,6 +296,7 @@ fn random_veth_name() -> Result<String> {
 
 fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|e| Refusal::Invalid(format!("getting random octets: {e}")))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Refusal::Invalid(format!("getting random octets: {e}")))?;
     Ok(bytes)
 }

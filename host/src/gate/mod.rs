@@ -176,13 +176,8 @@ impl Gate {
         let config = |path: &str| config_text(&self.call.configuration, path);
         let ipam = self.call.ipam.borrow();
         let ifname = self.call.attachment.as_ref().map_or("", |a| a.ifname.as_str());
-        let facts = Facts {
-            ifname,
-            config: &config,
-            own: &own,
-            ipam: &ipam,
-            network: &self.call.network,
-        };
+        let facts =
+            Facts { ifname, config: &config, own: &own, ipam: &ipam, network: &self.call.network };
         match self.grants.allow(op, &facts) {
             Ok(_) => Ok(()),
             Err(denied) => Err(Denied { plugin: self.plugin.to_string(), ..denied }.into()),
@@ -302,8 +297,5 @@ fn config_text(configuration: &Node, path: &str) -> Option<String> {
     for key in path.split('.') {
         node = node.get(key)?;
     }
-    match node {
-        Node::String(text) => Some(text.clone()),
-        _ => None,
-    }
+    node.as_str().map(str::to_owned)
 }

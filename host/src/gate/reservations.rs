@@ -81,9 +81,9 @@ impl Gate {
     pub fn release(&mut self, open: &mut OpenStore) -> Result<()> {
         let me = self.holder()?;
         open.store.release(&me)?;
-        self.removed(|record| match &record.undo {
-            Undo::Reservation { data_dir, .. } => *data_dir == open.data_dir,
-            _ => false,
+        self.removed(|record| {
+            let Undo::Reservation { data_dir, .. } = &record.undo else { return false };
+            *data_dir == open.data_dir
         });
         Ok(())
     }

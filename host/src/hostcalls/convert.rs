@@ -173,6 +173,7 @@ pub(super) fn net_error(refusal: &Refusal) -> net::Error {
 }
 
 /// The table of `wit/deps/net/types.wit`, `error-code`.
+#[allow(clippy::wildcard_enum_match_arm, reason = "errnos are an open set")]
 fn errno(errno: Errno) -> net::ErrorCode {
     use net::ErrorCode as E;
     match errno {
@@ -245,10 +246,7 @@ pub(super) fn cni_result(result: CniResult, this: Option<&str>) -> cni::CniResul
 }
 
 /// A guest's result as the runtime gets it.
-pub(crate) fn result_of(
-    result: cni::CniResult,
-    this: Option<&str>,
-) -> Result<CniResult, Refusal> {
+pub(crate) fn result_of(result: cni::CniResult, this: Option<&str>) -> Result<CniResult, Refusal> {
     let filled = |text: String| (!text.is_empty()).then_some(text);
     let interface = |interface: cni::CniInterface| Interface {
         name: interface.name,
@@ -326,8 +324,5 @@ pub(crate) fn request(
 }
 
 pub(crate) fn attachment_id(valid: &ValidAttachment) -> guest::AttachmentId {
-    guest::AttachmentId {
-        container_id: valid.container_id.clone(),
-        ifname: valid.if_name.clone(),
-    }
+    guest::AttachmentId { container_id: valid.container_id.clone(), ifname: valid.if_name.clone() }
 }

@@ -4,7 +4,8 @@ use wasmtime::component::Resource;
 
 use super::{Answer, Ctx, Netns, convert};
 use crate::bindings::wasmcni::net::netns::{
-    BridgeSpec, ChildSpec, Host, HostNetns, IpvlanMode, MacvlanMode, Role, RouteInfo, RouteSpec, VethSpec,
+    BridgeSpec, ChildSpec, Host, HostNetns, IpvlanMode, MacvlanMode, Role, RouteInfo, RouteSpec,
+    VethSpec,
 };
 use crate::bindings::wasmcni::net::types::{IpAddress, Switch};
 use crate::gate::{LinkHandle, NewBridge, NewVeth, Refusal};
@@ -139,7 +140,12 @@ impl HostNetns for Ctx {
         unserved("create-vlan")
     }
 
-    fn create_vrf(&mut self, _: Resource<Netns>, _: String, _: u32) -> Answer<Resource<LinkHandle>> {
+    fn create_vrf(
+        &mut self,
+        _: Resource<Netns>,
+        _: String,
+        _: u32,
+    ) -> Answer<Resource<LinkHandle>> {
         unserved("create-vrf")
     }
 
@@ -154,7 +160,11 @@ impl HostNetns for Ctx {
         unserved("create-tap")
     }
 
-    fn adopt(&mut self, _: Resource<Netns>, _: Resource<LinkHandle>) -> Answer<Resource<LinkHandle>> {
+    fn adopt(
+        &mut self,
+        _: Resource<Netns>,
+        _: Resource<LinkHandle>,
+    ) -> Answer<Resource<LinkHandle>> {
         unserved("adopt")
     }
 

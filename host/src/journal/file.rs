@@ -164,7 +164,8 @@ impl Journals {
         let mut found = Vec::new();
         for entry in dir.entries().map_err(fail)? {
             let name = entry.map_err(fail)?.file_name();
-            let Some((container, ifname)) = name.to_str().and_then(|n| parse_name(n, plugin)) else {
+            let Some((container, ifname)) = name.to_str().and_then(|n| parse_name(n, plugin))
+            else {
                 continue;
             };
             found.push(Attachment { network: network.clone(), container_id: container, ifname });
@@ -360,11 +361,10 @@ impl Journal {
     }
 
     fn own_links(&self) -> impl Iterator<Item = (Role, &IfName, Option<IfIndex>)> {
-        self.records.iter().flatten().filter_map(|record| match &record.undo {
-            Undo::Link { at, name, .. } if record.sharing == Sharing::Own => {
-                Some((at.role, name, record.index))
-            }
-            _ => None,
+        let own = self.records.iter().flatten().filter(|record| record.sharing == Sharing::Own);
+        own.filter_map(|record| {
+            let Undo::Link { at, name, .. } = &record.undo else { return None };
+            Some((at.role, name, record.index))
         })
     }
 

@@ -159,7 +159,15 @@ impl Undoing<'_> {
             Undo::Address { at, link, .. }
             | Undo::LinkChange { at, link, .. }
             | Undo::Vlan { at, link, .. } => (at, Some(*link)),
-            _ => return self.alone,
+            Undo::Route { .. }
+            | Undo::DeletedRoute { .. }
+            | Undo::Port { .. }
+            | Undo::DeletedVlan { .. }
+            | Undo::Sysctl { .. }
+            | Undo::Masquerade(_)
+            | Undo::SpoofGuard(_)
+            | Undo::Reservation { .. }
+            | Undo::Native { .. } => return self.alone,
         };
         let Some(link) = link else { return self.alone };
         match self.kernel.links(at.role) {

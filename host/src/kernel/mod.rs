@@ -83,20 +83,15 @@ pub trait Kernel {
     ///
     /// # Errors
     /// `EADDRINUSE`: an address is a duplicate. `ETIMEDOUT`: still tentative after `timeout`.
-    fn addrs_wait_settled(
-        &mut self,
-        netns: Role,
-        index: IfIndex,
-        timeout: Duration,
-    ) -> Result<()>;
+    fn addrs_wait_settled(&mut self, netns: Role, index: IfIndex, timeout: Duration) -> Result<()>;
 
-    /// Equivalent: `ip route prepend …` (`NLM_F_CREATE`): beside others of the same destination and metric.
-    /// An IPv4 route is then the first of them. IPv6 makes those with gateways next hops of one
+    /// Equivalent: `ip route prepend …` (`NLM_F_CREATE`). There may be others of the same destination
+    /// and metric: an IPv4 route comes before them. IPv6 makes those with gateways next hops of one
     /// route; of those without, the oldest stays first.
     ///
     /// # Errors
-    /// `EEXIST`: there is this very route; of IPv6, one with the same gateway and link. `ENETUNREACH` (IPv6: `EHOSTUNREACH`): the gateway is not on a
-    /// connected network.
+    /// `EEXIST`: there is this very route; of IPv6, one with the same gateway and link.
+    /// `ENETUNREACH` (IPv6: `EHOSTUNREACH`): the gateway is not on a connected network.
     fn route_add(&mut self, netns: Role, route: &RouteSpec) -> Result<()>;
 
     /// Equivalent: `ip route del …`; only what the spec names has to match. One route goes, and of a

@@ -321,7 +321,9 @@ pub struct SysctlKey(String);
 
 /// A key that names nothing below `/proc/sys/net`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("sysctl key {0:?} is no path below net/: write it as net/ipv4/ip_forward, with no \".\", \"..\" or empty part")]
+#[error(
+    "sysctl key {0:?} is no path below net/: write it as net/ipv4/ip_forward, with no \".\", \"..\" or empty part"
+)]
 pub struct BadSysctlKey(String);
 
 impl SysctlKey {

@@ -39,7 +39,11 @@ pub(crate) fn set_up(
 /// and go. First, so that who finds the address finds the MAC that will stay.
 fn address(link: &Link, info: &LinkInfo, conf: &Conf, result: &CniResult) -> Result<(), Error> {
     let mut seen = addresses(link)?;
-    let mut unfixed = info.mac;
+    let mut unfixed = match info.mac {
+        // A bridge that has lost its last port has lost its MAC with it; now it has this port's.
+        None | Some((0, 0, 0, 0, 0, 0)) => link.info()?.mac,
+        mac => mac,
+    };
     for wanted in plan::gateways(result) {
         let Placement::Add { instead_of } =
             plan::place(&info.name, &seen, wanted, conf.force_address)?

@@ -3,6 +3,7 @@
 //! Two steps, both at build time, so that an exec pays only for mapping and instantiating:
 //! `cargo build --target wasm32-unknown-unknown` and `wit-component` make the component, Cranelift
 //! compiles it for a baseline CPU of the target's architecture, not for the build machine's.
+#![allow(clippy::disallowed_methods, reason = "serves build scripts, which may do as they like")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

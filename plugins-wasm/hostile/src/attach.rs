@@ -41,11 +41,7 @@ pub(crate) fn attach(conf: &Conf, ifname: &str) -> Result<CniResult, Error> {
     let name = conf.bridge.clone();
     let bridge = match host.find_link(&name)? {
         Some(bridge) => bridge,
-        None => host.create_bridge(&BridgeSpec {
-            name,
-            mtu: None,
-            vlan_filtering: Switch::Off,
-        })?,
+        None => host.create_bridge(&BridgeSpec { name, mtu: None, vlan_filtering: Switch::Off })?,
     };
     bridge.set_up()?;
     made.bridge = Some(bridge);

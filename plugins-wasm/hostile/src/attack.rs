@@ -44,13 +44,15 @@ pub(crate) fn run(conf: &Conf, made: &Made) -> Result<(), Error> {
             log::log(Level::Info, &conf.value);
             Ok(())
         }
-        "huge-text" => net::enter(Role::Host)?
-            .find_link(&"z".repeat(HUGE))
-            .map(|_| ())
-            .map_err(Into::into),
+        "huge-text" => {
+            net::enter(Role::Host)?.find_link(&"z".repeat(HUGE)).map(|_| ()).map_err(Into::into)
+        }
         "unreachable" => stop(),
+        #[allow(clippy::panic, reason = "that is the attack")]
         "panic" => panic!("as it was told"),
-        "fail" => Err(Error { code: conf.number, msg: "told to".into(), details: conf.value.clone() }),
+        "fail" => {
+            Err(Error { code: conf.number, msg: "told to".into(), details: conf.value.clone() })
+        }
         "huge-error" => Err(Error::new(code::INTERNAL, "w".repeat(HUGE))),
         _ => reach::run(conf, made),
     }

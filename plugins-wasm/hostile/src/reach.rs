@@ -3,7 +3,7 @@
 use wasmcni_sdk::bindings::wasmcni::cni::delegate;
 use wasmcni_sdk::bindings::wasmcni::net::types::IpNetwork;
 use wasmcni_sdk::net::{
-    self, BridgeSpec, Detection, Link, Netns, RouteSpec, Role, Switch, Tagging, VethSpec, VlanRange,
+    self, BridgeSpec, Detection, Link, Netns, Role, RouteSpec, Switch, Tagging, VethSpec, VlanRange,
 };
 use wasmcni_sdk::{CniResult, Error, Mac, code, nat, reservations, resolv_conf};
 
@@ -39,7 +39,9 @@ pub(crate) fn run(conf: &Conf, made: &Made) -> Result<(), Error> {
         }
         "wrong-master" => Ok(inner(made)?.set_master(bridge(made)?)?),
         "address" => Ok(inner(made)?.add_addr(address(&conf.value)?.into(), Detection::None)?),
-        "bridge-address" => Ok(bridge(made)?.add_addr(address(&conf.value)?.into(), Detection::None)?),
+        "bridge-address" => {
+            Ok(bridge(made)?.add_addr(address(&conf.value)?.into(), Detection::None)?)
+        }
         "prefix" => Ok(inner(made)?.add_addr(prefix(conf.number), Detection::None)?),
         "masquerade-prefix" => Ok(nat::masquerade(prefix(conf.number))?),
         "masquerade" => Ok(nat::masquerade(address(&conf.value)?.into())?),

@@ -1,5 +1,13 @@
 //! `peak-memory PROGRAM` runs a program and writes the peak memory of it and its children, in KiB, as the
 //! last line of stderr.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a program of the suite"
+)]
 
 use std::process::{Command, ExitCode};
 

@@ -5,6 +5,7 @@
 //! A child sends the request and waits; the parent goes on when the kernel announces that the link
 //! is gone. See `docs/decisions/0007-deferred-delete.md`.
 #![allow(unsafe_code, reason = "fork and _exit; each block argues why it may be")]
+#![allow(clippy::disallowed_methods, reason = "the one place that forks")]
 
 use std::io;
 

@@ -75,7 +75,11 @@ impl LinuxKernel {
     /// None at present.
     pub fn new(container: Option<ContainerNetns>) -> Result<Self> {
         let container = container.map(Netns::from);
-        Ok(Self { namespaces: Namespaces { host: Netns::own(), container }, nftables: None, deferring: false })
+        Ok(Self {
+            namespaces: Namespaces { host: Netns::own(), container },
+            nftables: None,
+            deferring: false,
+        })
     }
 
     /// Has links deleted without waiting for their memory, at the price of a child process for some

@@ -66,8 +66,8 @@ impl Node {
         }
     }
 
-    /// `fib6_ifdown`: the device's IPv6 routes go. Beside a next hop over another device that is alive its
-    /// own stay, dead until the device is up; with the last of them all go.
+    /// `fib6_ifdown`: the device's IPv6 routes go. Beside a next hop over another device that is
+    /// alive its own stay, dead until the device is up; with the last of them all go.
     pub(super) fn ipv6_routes_die(&mut self, id: DeviceId) -> Answer<()> {
         let netns = self.dev(id)?.netns;
         let routes = &self.ns(netns)?.routes;

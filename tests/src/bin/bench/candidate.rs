@@ -32,7 +32,8 @@ impl Candidate {
         let copy = |from: &Path, to: &Path| {
             fs::copy(from, to).map_err(|e| format!("copying {from:?} to {to:?}: {e}"))
         };
-        let (ours, theirs) = (PathBuf::from("/run/wasmcni-bin"), PathBuf::from("/run/reference-bin"));
+        let (ours, theirs) =
+            (PathBuf::from("/run/wasmcni-bin"), PathBuf::from("/run/reference-bin"));
         for dir in [&ours, &theirs] {
             fs::create_dir_all(dir).map_err(|e| format!("making {dir:?}: {e}"))?;
         }

@@ -3,6 +3,15 @@
 //!
 //! Both candidates are copied the same way first: the page cache's layout alone moves a binary's time by
 //! 15 %. Every sample begins on two fresh containers, one a candidate, and the candidates take turns.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a program of the suite"
+)]
 
 mod candidate;
 mod rows;

@@ -48,12 +48,18 @@ pub(crate) fn run(candidates: &[Candidate; 2], rounds: usize, only: Option<&str>
 fn cases() -> Vec<Case> {
     let both = |make: &dyn Fn(usize) -> String| [make(0), make(1)];
     let ipam = |who: usize, net: u8| {
-        format!(r#""ipam":{{"type":"host-local","subnet":"10.{}.0.0/16","dataDir":"{}"}}"#, net + who as u8, dir(who))
+        format!(
+            r#""ipam":{{"type":"host-local","subnet":"10.{}.0.0/16","dataDir":"{}"}}"#,
+            net + who as u8,
+            dir(who)
+        )
     };
     let bridge = |more: &'static str, net: u8| {
         move |who: usize| {
             let ipam = ipam(who, net);
-            format!(r#"{{"cniVersion":"1.0.0","name":"b{net}","type":"bridge","bridge":"br{net}-{who}","isDefaultGateway":true,{more}{ipam}}}"#)
+            format!(
+                r#"{{"cniVersion":"1.0.0","name":"b{net}","type":"bridge","bridge":"br{net}-{who}","isDefaultGateway":true,{more}{ipam}}}"#
+            )
         }
     };
     let mut cases = vec![
@@ -77,7 +83,9 @@ fn cases() -> Vec<Case> {
         Case {
             name: "loopback".into(),
             plugin: "loopback",
-            configuration: both(&|_| r#"{"cniVersion":"1.0.0","name":"lo","type":"loopback"}"#.into()),
+            configuration: both(&|_| {
+                r#"{"cniVersion":"1.0.0","name":"lo","type":"loopback"}"#.into()
+            }),
         },
     ];
     for held in RESERVATIONS {
@@ -149,7 +157,11 @@ fn add_and_del(candidates: &[Candidate; 2], rounds: usize, case: &Case) -> [Row;
             ip(&["netns", "add", &container]);
             for (verb, row) in ["ADD", "DEL"].iter().zip(&mut rows) {
                 let configuration = &case.configuration[who];
-                what(who, row, &Call { plugin: case.plugin, verb, container: &container, configuration });
+                what(
+                    who,
+                    row,
+                    &Call { plugin: case.plugin, verb, container: &container, configuration },
+                );
             }
             ip(&["netns", "delete", &container]);
         }
@@ -175,5 +187,8 @@ fn settle() {
 }
 
 fn ip(words: &[&str]) {
-    assert!(Command::new("ip").args(words).status().is_ok_and(|status| status.success()), "ip {words:?}");
+    assert!(
+        Command::new("ip").args(words).status().is_ok_and(|status| status.success()),
+        "ip {words:?}"
+    );
 }

@@ -1,7 +1,7 @@
 //! The socket: batches that change the ruleset, each all or nothing, and questions about it.
 
-use std::os::fd::{AsRawFd, RawFd};
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};
 use netlink_sys::Socket;

@@ -1,0 +1,112 @@
+//! A process that dies at each operation in turn (row E41): DEL then removes what it left, and an ADD without
+//! a DEL works all the same.
+
+use serde_json::json;
+
+use super::lab::{Lab, assert_same};
+use super::networks::{BRIDGE, Network, PTP, prepare, undo_shared, witnessed};
+use super::processes::{Runtime, reap, was_killed};
+use crate::harness::netns::Netns;
+use crate::harness::sandbox;
+
+/// Kills ADD before and after each operation; returns how often.
+fn kill_adds(network: &Network) -> usize {
+    let _blue = Netns::new("blue");
+    let lab = Lab::linux();
+    prepare(&lab);
+    let (runtime, conf, before) = (Runtime::new(&lab), network.conf(&lab), lab.state());
+    let mut kills = 0;
+    for number in 1.. {
+        for kind in ["kill-before", "kill-after"] {
+            if !was_killed(&runtime.mishap(kind, number, "ADD", &conf)) {
+                // It has fewer operations.
+                runtime.call("DEL", &conf);
+                undo_shared(&lab);
+                assert_same(&before, &lab.state(), "the last one");
+                witnessed(&lab);
+                return kills;
+            }
+            kills += 2;
+            runtime.call("DEL", &conf);
+            assert_same(&before, &lab.state(), &format!("{} {kind} {number}, DEL", network.plugin));
+            assert!(was_killed(&runtime.mishap(kind, number, "ADD", &conf)));
+            let result = runtime.call("ADD", &conf);
+            let mut check = conf.clone();
+            check["prevResult"] = result;
+            runtime.call("CHECK", &check);
+            runtime.call("DEL", &conf);
+            undo_shared(&lab);
+            assert_same(&before, &lab.state(), &format!("{} {kind} {number}, ADD", network.plugin));
+        }
+    }
+    kills
+}
+
+#[test]
+fn adds_of_bridge() {
+    sandbox::run(|| {
+        let kills = kill_adds(&BRIDGE);
+        assert!(kills >= 4 * 18, "{kills}");
+    });
+}
+
+#[test]
+fn adds_of_ptp() {
+    sandbox::run(|| {
+        let kills = kill_adds(&PTP);
+        assert!(kills >= 4 * 10, "{kills}");
+    });
+}
+
+/// Of a runtime that never comes back for the container, GC alone is there.
+#[test]
+fn adds_that_only_gc_hears_of() {
+    sandbox::run(|| {
+        let _blue = Netns::new("blue");
+        let lab = Lab::linux();
+        let (runtime, mut conf) = (Runtime::new(&lab), BRIDGE.conf(&lab));
+        conf["cni.dev/valid-attachments"] = json!([]);
+        let before = lab.state();
+        for number in 1.. {
+            if !was_killed(&runtime.mishap("kill-after", number, "ADD", &conf)) {
+                assert!(number > 18, "{number}");
+                break;
+            }
+            runtime.call("GC", &conf);
+            assert_same(&before, &lab.state(), &format!("kill-after {number}, GC"));
+        }
+    });
+}
+
+#[test]
+fn dels() {
+    sandbox::run(|| {
+        for network in [&BRIDGE, &PTP] {
+            let _blue = Netns::new("blue");
+            let lab = Lab::linux();
+            prepare(&lab);
+            let (runtime, conf) = (Runtime::new(&lab), network.conf(&lab));
+            runtime.call("ADD", &conf);
+            runtime.call("DEL", &conf);
+            let before = lab.state();
+            let mut kills = 0;
+            'all: for number in 1.. {
+                for kind in ["kill-before", "kill-after"] {
+                    runtime.call("ADD", &conf);
+                    let killed = was_killed(&runtime.mishap(kind, number, "DEL", &conf));
+                    reap();
+                    runtime.call("DEL", &conf);
+                    let what = format!("{} {kind} {number}", network.plugin);
+                    assert_same(&before, &lab.state(), &what);
+                    if !killed {
+                        break 'all;
+                    }
+                    kills += 1;
+                }
+            }
+            assert!(kills >= 4, "{network:?}: {kills}");
+            undo_shared(&lab);
+            witnessed(&lab);
+        }
+    });
+}
