@@ -12,7 +12,7 @@ build:
 
 # All tests, those on the real kernel included, in namespaces of their own. No root is needed.
 test:
-    cargo test --locked --workspace --exclude wasmcni-compile
+    cargo test --locked
 
 # Attaches two containers to a bridge network, in throw-away namespaces.
 demo:

@@ -15,13 +15,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin
 limit=${FULL_KERNEL_LIMIT:-1200}
 kernel=$(realpath -m "${CARGO_TARGET_DIR:-target}")/full-kernel
-work= machine=
+work="" machine=""
 
 fail() {
     printf 'full-kernel: %s\n' "$*" >&2
     exit 1
 }
 
+# shellcheck disable=SC2317 # called by a trap
 clean_up() {
     [ -z "$machine" ] || kill "$machine" 2>/dev/null || true
     [ -z "$work" ] || rm -rf "$work"

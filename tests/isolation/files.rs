@@ -110,7 +110,7 @@ fn a_journal_that_is_damaged() {
     lab.call(&hostile(""), "ADD", &conf, "a").success();
     let journal = lab.directories().run.join("attachments/net/a:eth0:hostile");
     let text = fs::read_to_string(&journal).unwrap();
-    fs::write(&journal, text.replace("{\"made\":[1,", "{\"unmade\":[1,")).unwrap();
+    fs::write(&journal, text.replace("{\"made\":[2,", "{\"unmade\":[2,")).unwrap();
     let before = lab.state();
     let (code, details) = lab.call(&hostile(""), "ADD", &conf, "a").failure();
     assert_eq!((code, details.contains("is no record of this version")), (5, true), "{details}");
@@ -155,7 +155,7 @@ fn a_del_without_its_plugin() {
     assert!(outcome.log.iter().any(|line| line.contains("reading the grants")), "{:?}", outcome.log);
     assert_eq!(lab.files(), [""; 0]);
     let left = lab.state();
-    assert!(!left.iter().any(|line| line.contains("eth0") || line.contains("masquerades/")), "{left:#?}");
+    assert!(!left.iter().any(|line| line.contains("eth0") || line.contains("masquerades/1")), "{left:#?}");
     // Of an attachment that is not ours, the runtime has to know that nothing was removed.
     let (code, _) = lab.call(&broken, "DEL", &conf, "b").failure();
     assert_eq!(code, 103);

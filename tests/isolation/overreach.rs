@@ -336,7 +336,7 @@ fn a_denial_that_is_swallowed() {
         let of_others: Vec<&String> = difference
             .iter()
             .filter(|line| {
-                line.contains("docker0") || line.contains("/veth0") || line.contains("/veth1")
+                line.contains("docker0") || line.contains("/veth0/") || line.contains("/veth1/")
             })
             .collect();
         assert!(of_others.is_empty(), "{attack}: {of_others:?}");

@@ -209,7 +209,7 @@ fn json_is_read_as_go_reads_it() {
         for (text, address, gateway) in [
             (
                 r#"{"CNIVERSION": "1.0.0", "NAME": "n", "Ipam": {"TYPE": "static",
-                    "ADDRESSES": [{"Address": "10.1.0.1/24", "GATEWAY": "10.1.0.9"}]}}"#,
+                    "ADDRESSES": [{"ADDRESS": "10.1.0.1/24", "GATEWAY": "10.1.0.9"}]}}"#,
                 "10.1.0.1/24",
                 Some("10.1.0.9"),
             ),

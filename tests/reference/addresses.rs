@@ -25,7 +25,11 @@ type Step = (&'static str, u32, &'static str);
 
 /// Both sides take the steps; each has the same answer, and leaves the same files.
 fn take(conf: &Value, both: &dyn Fn() -> [Side; 2], steps: &[Step]) {
-    for version in VERSIONS {
+    take_in(&VERSIONS, conf, both, steps);
+}
+
+fn take_in(versions: &[&str], conf: &Value, both: &dyn Fn() -> [Side; 2], steps: &[Step]) {
+    for version in versions {
         let conf = with(conf, json!({ "cniVersion": version, "name": "net", "type": "host-local" }));
         let sides = both();
         for (number, (verb, container, args)) in steps.iter().enumerate() {
@@ -40,7 +44,12 @@ fn take(conf: &Value, both: &dyn Fn() -> [Side; 2], steps: &[Step]) {
                     assert_ne!(outcome.failure().0, 0, "{at}: {outcome:?}");
                     json!("failed")
                 };
-                (result, files(side))
+                let mut files = files(side);
+                if result == "failed" {
+                    // 1.1.1 reserves before it looks at what is wrong, and takes back all but this.
+                    files.retain(|name, _| !name.starts_with("last_reserved_ip"));
+                }
+                (result, files)
             });
             assert_same(&at, &ours.0, &theirs.0);
             assert_eq!(ours.1, theirs.1, "{at}");
@@ -81,13 +90,14 @@ fn host_local_hears_the_same_requests() {
         let conf = json!({ "ipam": { "type": "host-local", "ranges": ranges } });
         let steps = [
             (ADD, 1, "IP=10.77.0.50"), (ADD, 2, ""), (ADD, 3, "IP=10.77.0.50"), (ADD, 3, "IP=fd77::50"),
-            (ADD, 4, "IP=10.77.0.1"), (ADD, 4, "IP=192.0.2.1"), (ADD, 4, "IP=10.77.0.60/24"),
-            (ADD, 5, "A=b"), (ADD, 5, "A=b;IgnoreUnknown=1"), (DEL, 1, ""), (ADD, 6, "IP=10.77.0.50"),
+            (ADD, 4, "IP=10.77.0.1"), (ADD, 4, "IP=10.77.0.60/24"), (ADD, 5, "A=b"),
+            (ADD, 5, "A=b;IgnoreUnknown=1"), (DEL, 1, ""), (ADD, 6, "IP=10.77.0.50"), (ADD, 7, "IP=192.0.2.1"),
         ];
         take(&conf, both, &steps);
         let asked = json!({ "args": { "cni": { "ips": ["10.77.0.70"] } },
             "runtimeConfig": { "ips": ["fd77::70/64"], "ipRanges": [[{ "subnet": "192.0.2.0/24" }]] } });
-        take(&with(&conf, asked), both, &[(ADD, 1, ""), (ADD, 2, ""), (DEL, 1, ""), (ADD, 2, "")]);
+        // Two addresses of a family: not in the oldest versions, in which 1.1.1 refuses the DEL as well.
+        take_in(&VERSIONS[2..], &with(&conf, asked), both, &[(ADD, 1, ""), (ADD, 2, ""), (DEL, 1, ""), (ADD, 2, "")]);
     });
 }
 
@@ -103,6 +113,8 @@ fn host_local_reads_the_same_resolv_conf() {
     });
 }
 
+/// `GATEWAY` in CNI_ARGS is left to addresses of `IP`: 1.1.1 forgets those of the configuration, to which its
+/// documentation says that it applies.
 #[test]
 fn static_gives_the_same_addresses() {
     with_both(|both| {
@@ -113,7 +125,6 @@ fn static_gives_the_same_addresses() {
         let two = json!({ "type": "static", "name": "net", "ipam": two });
         for (more, args) in [
             (json!({}), ""),
-            (json!({}), "GATEWAY=10.77.0.254"),
             (json!({ "args": { "cni": { "ips": ["10.78.0.5/16"] } } }), ""),
             (json!({ "runtimeConfig": { "ips": ["10.78.0.5/16", "fd78::5/64"] } }), ""),
             (json!({ "args": { "cni": { "ips": ["10.79.0.5/16"] } }, "runtimeConfig": { "ips": ["10.78.0.5/16"] } }), ""),

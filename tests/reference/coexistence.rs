@@ -34,6 +34,18 @@ fn nothing_left(node: &Node, container: &Container, at: &str) {
     });
 }
 
+/// DEL of what wasmcni made. With some versions of iptables 1.1.1 takes it for an error, when all is done,
+/// that there is no chain of its own masquerade; the runtime's next DEL succeeds.
+fn del_by_reference(theirs: &Node, conf: &Value, container: &Container) {
+    let outcome = theirs.call("DEL", conf, container).run();
+    if outcome.status != Some(0) {
+        assert!(conf["ipMasq"] == true && outcome.stdout.contains("does not exist"), "{outcome:?}");
+        theirs.del(conf, container);
+    }
+}
+
+/// But for the iptables rules of the reference's masquerade, which stay until the node is started again:
+/// wasmcni runs no iptables. A stale one masquerades what the configuration has masqueraded anyway.
 #[test]
 fn wasmcni_removes_what_the_reference_made() {
     on_one_node(|ours, theirs| {
@@ -77,7 +89,7 @@ fn the_reference_removes_what_wasmcni_made() {
                 } else {
                     conf
                 };
-                theirs.del(&conf, &container);
+                del_by_reference(theirs, &conf, &container);
                 assert_eq!(ours.reservations(), [] as [std::net::IpAddr; 0], "{at}");
                 assert_eq!(names(&container.netns.ip_json(&["link"])), ["lo"], "{at}");
                 // What only wasmcni knows of goes with the DEL that the next one calls, or its GC.
@@ -97,7 +109,7 @@ fn the_reference_removes_what_wasmcni_made() {
 fn an_attachment_changes_hands() {
     on_one_node(|ours, theirs| {
         for plugin in ["bridge", "ptp"] {
-            let conf = conf(ours, plugin, "1.0.0");
+            let conf = with(&conf(ours, plugin, "1.0.0"), json!({ "ipMasq": false }));
             let container = Container::new("c");
             for turn in 0..4 {
                 let (maker, remover) = if turn % 2 == 0 { (ours, theirs) } else { (theirs, ours) };

@@ -6,11 +6,12 @@ use super::Side;
 use crate::harness::netns::{Netns, bridge_json, sysctl};
 
 /// Sysctls that plugins touch, below `net/`, of the container's interface.
-const CONTAINER_SYSCTLS: [&str; 5] = [
+///
+/// `keep_addr_on_down` is not among them: setting it came after 1.1.1.
+const CONTAINER_SYSCTLS: [&str; 4] = [
     "ipv4/conf/eth0/arp_notify",
     "ipv4/conf/eth0/rp_filter",
     "ipv6/conf/eth0/disable_ipv6",
-    "ipv6/conf/eth0/keep_addr_on_down",
     "ipv6/conf/lo/disable_ipv6",
 ];
 
@@ -65,10 +66,13 @@ fn mac(address: &Value) -> Value {
     }
 }
 
-/// The keys that say what a plugin did. Left out is `txqlen`: 1.1.1 gives its veths none, by Go's zero,
+/// The keys that say what a plugin did, and not how far the kernel has come with it. Left out is `txqlen`: 1.1.1 gives its veths none, by Go's zero,
 /// and later versions leave it to the kernel, as wasmcni does.
 fn link(link: &Value) -> Value {
-    let mut told = pick(link, &["flags", "mtu", "operstate", "linkmode", "group", "promiscuity"]);
+    let mut told = pick(link, &["mtu", "linkmode", "group", "promiscuity"]);
+    let passing = ["NO-CARRIER", "LOWER_UP"].map(Value::from);
+    let flags = link["flags"].as_array().unwrap().iter().filter(|flag| !passing.contains(flag));
+    told["flags"] = flags.cloned().collect();
     told["ifname"] = called(link["ifname"].as_str().unwrap()).into();
     told["address"] = mac(&link["address"]);
     told["kind"] = link["linkinfo"]["info_kind"].clone();
@@ -81,23 +85,35 @@ fn link(link: &Value) -> Value {
     // The kernel's own come from the MAC.
     let addresses = addresses.filter(|address| address["scope"] != "link");
     // `nodad` is left out: 1.1.1 switches detection off for the whole link, which wasmcni does as well, and
-    // marks the addresses too, so that they serve at once whatever the link says.
-    let keys = ["family", "local", "prefixlen", "scope", "broadcast", "label", "tentative", "dadfailed"];
-    told["addresses"] = addresses.map(|address| pick(address, &keys)).collect();
+    // marks the addresses too, so that they serve at once whatever the link says. So is what detection
+    // has come to where the reference waits for it: on the node's side.
+    let keys = ["family", "local", "prefixlen", "scope", "broadcast"];
+    let address = |address: &Value| {
+        let mut told = pick(address, &keys);
+        told["label"] = address["label"].as_str().map(called).into();
+        told
+    };
+    told["addresses"] = addresses.map(address).collect();
     told
 }
 
-/// Of routes, all but the kernel's own for link-local and multicast addresses.
+/// Of routes, all but the kernel's own for link-local and multicast addresses, and for the node's own IPv6
+/// ones, which come when their detection is over.
 fn routes(routes: &Value) -> Value {
     let own = |route: &&Value| {
         let to = route["dst"].as_str().unwrap_or_default();
-        !to.starts_with("fe80::") && !to.starts_with("ff00::")
+        let local = route["table"] == "local" && to.contains(':');
+        !to.starts_with("fe80::") && !to.starts_with("ff00::") && !local
     };
     let keys =
         ["type", "dst", "gateway", "protocol", "scope", "prefsrc", "metric", "flags", "metrics", "pref", "table"];
     let told = |route: &Value| {
         let mut told = pick(route, &keys);
         told["dev"] = route["dev"].as_str().map(called).into();
+        // Whether the kernel has noticed yet that nobody is there.
+        if let Some(flags) = told["flags"].as_array_mut() {
+            flags.retain(|flag| flag != "linkdown");
+        }
         told
     };
     let mut all: Vec<Value> = routes.as_array().unwrap().iter().filter(own).map(told).collect();
@@ -107,7 +123,7 @@ fn routes(routes: &Value) -> Value {
 
 fn ports(ports: &Value) -> Value {
     let keys = [
-        "state", "priority", "cost", "hairpin", "guard", "root_block", "fastleave", "learning", "flood",
+        "priority", "cost", "hairpin", "guard", "root_block", "fastleave", "learning", "flood",
         "mcast_flood", "bcast_flood", "neigh_suppress", "vlan_tunnel", "isolated", "locked",
     ];
     let told = |port: &Value| {
@@ -127,7 +143,8 @@ fn pick(from: &Value, keys: &[&str]) -> Value {
 /// A result, as both should have told it.
 pub(super) fn result(side: &Side, result: &Value) -> Value {
     let mut result = result.clone();
-    for interface in result["interfaces"].as_array_mut().into_iter().flatten() {
+    let interfaces = result.get_mut("interfaces").and_then(Value::as_array_mut);
+    for interface in interfaces.into_iter().flatten() {
         interface["name"] = called(interface["name"].as_str().unwrap()).into();
         interface["mac"] = mac(&interface["mac"]);
         if !interface["sandbox"].is_null() {

@@ -254,7 +254,7 @@ impl Journal {
         self.complete
     }
 
-    /// What could not be read of it: what stands before the damage is told all the same.
+    /// What could not be read of it. What was to be done is told all the same, as far as it can be read.
     pub fn damage(&self) -> Option<&JournalError> {
         self.damage.as_ref()
     }
@@ -407,14 +407,18 @@ impl Journal {
     fn replay(&mut self, text: &str) {
         for (number, whole) in text.lines().enumerate() {
             let Ok(parsed) = serde_json::from_str::<Line>(whole) else {
-                self.damage = Some(JournalError::Damaged {
+                self.begun = true;
+                self.damage.get_or_insert_with(|| JournalError::Damaged {
                     path: self.path.clone(),
                     line: number + 1,
                     text: whole.chars().take(80).collect(),
                 });
-                self.begun = true;
-                return;
+                continue;
             };
+            // Which record a number means is not sure from here on. What was done still has to be taken back.
+            if self.damage.is_some() && !matches!(parsed, Line::Will(_) | Line::Complete) {
+                continue;
+            }
             match parsed {
                 Line::Begin(_) => (self.begun, self.complete) = (true, false),
                 Line::Will(record) => self.records.push(Some(record)),

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use serde::Deserialize;
 use wasmcni_sdk::conf::{Cidr, Ip, RouteConf};
 use wasmcni_sdk::{Addresses, Error, NetworkRequest, Request, Route, code};
@@ -126,7 +125,7 @@ impl Requested {
     fn read(text: &str, source: Source) -> Result<Self, Error> {
         let bare = text.parse::<IpAddr>().ok();
         let address = bare
-            .or_else(|| text.parse::<IpNet>().ok().map(|network| network.addr()))
+            .or_else(|| text.parse().ok().map(|Cidr(network)| network.addr()))
             .ok_or_else(|| source.refuse(text, "write an IP address"))?
             .to_canonical();
         Ok(Self { address, source })

@@ -1,6 +1,7 @@
 //! Parts that configurations share. All are read with Go's meaning of absent, `null` and empty.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
@@ -14,9 +15,28 @@ pub struct Cidr(pub IpNet);
 impl<'de> Deserialize<'de> for Cidr {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(|_| {
+        text.parse().map_err(|NotACidr| {
             de::Error::custom(format_args!("got {text:?}, expected address/prefix-length"))
         })
+    }
+}
+
+/// A text is no address with a prefix length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotACidr;
+
+/// Not ipnet's parser: it takes `10.0.0.010` for `10.0.0.10`, which other programs take for `10.0.0.8`,
+/// and Go refuses.
+impl FromStr for Cidr {
+    type Err = NotACidr;
+
+    fn from_str(text: &str) -> Result<Self, NotACidr> {
+        let (address, length) = text.split_once('/').ok_or(NotACidr)?;
+        if !length.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(NotACidr);
+        }
+        let (address, length) = address.parse().ok().zip(length.parse().ok()).ok_or(NotACidr)?;
+        IpNet::new(address, length).map(Self).map_err(|_| NotACidr)
     }
 }
 
@@ -148,6 +168,17 @@ mod tests {
         let error =
             go_json::from_str::<RouteConf>(r#"{"dst": "0.0.0.0/0", "gw": "x"}"#).unwrap_err();
         assert_eq!(error.path(), "gw");
+    }
+
+    #[test]
+    fn addresses_have_one_meaning() {
+        let read = |text: &str| text.parse().map(|Cidr(net)| net.to_string());
+        for text in ["10.1.2.3/24", "10.1.2.3/0", "fd00::1/128"] {
+            assert_eq!(read(text).as_deref(), Ok(text));
+        }
+        for text in ["10.0.0.010/24", "10.0.0/24", "10.0.0.1/+24", "10.0.0.1/", "/24", "fd00::1/129", ""] {
+            assert_eq!(read(text), Err(NotACidr), "{text}");
+        }
     }
 
     #[test]

@@ -75,7 +75,8 @@ impl Conf {
         let mut conf = Self::checked(raw.ipam)?;
 
         for text in arguments.get("IP").into_iter().flat_map(|list| list.split(',')) {
-            let address = text.trim().parse().map_err(|_| bad_argument("IP", text, PREFIX))?;
+            let Cidr(address) =
+                text.trim().parse().map_err(|_| bad_argument("IP", text, PREFIX))?;
             conf.addresses.push(Address { address, gateway: None });
         }
         for (key, texts) in
@@ -151,7 +152,7 @@ const PREFIX: &str = "write an address with its prefix length, such as \"10.1.2.
 
 fn read_all(key: &str, texts: &[String]) -> Result<Vec<Address>, Error> {
     let read = |text: &String| match text.parse() {
-        Ok(address) => Ok(Address { address, gateway: None }),
+        Ok(Cidr(address)) => Ok(Address { address, gateway: None }),
         Err(_) => Err(Error::config(key, format!("{text:?}"), PREFIX)),
     };
     texts.iter().map(read).collect()

@@ -149,8 +149,14 @@ mod tests {
         );
         assert_eq!(before.all().len(), after.all().len());
         let named = |_: &str| Some("docker0".to_owned());
-        let facts =
-            Facts { ifname: "eth0", config: &named, own: &|_| false, ipam: &[], network: "other" };
+        let ipam = ["10.30.0.2/16", "10.10.0.2/16"].map(|address| address.parse().unwrap());
+        let facts = Facts {
+            ifname: "eth0",
+            config: &named,
+            own: &|_| false,
+            ipam: &ipam,
+            network: "other",
+        };
         let make = |name: &str| {
             let op = Op::new("link.create").text("kind", "bridge").text("name", name);
             op.in_netns(Role::Host)
