@@ -116,27 +116,37 @@ ip link set lo up
 mkdir -p /lib/modules
 ln -sT $(printf %q "$kernel/lib/modules/$version") /lib/modules/$version
 cd $(printf %q "$PWD/tests")
-$(printf '%q ' "${user[@]}" "${environment[@]}" "$@") </dev/null >/dev/vport0p1 2>&1
-echo \$? >/dev/vport0p2
+$(printf '%q ' "${user[@]}" "${environment[@]}" "$@") </dev/null >/dev/vport*p1 2>&1
+echo \$? >/dev/vport*p2
 busybox poweroff -f
 INSIDE
 }
 
-# KVM where it can be had, otherwise a machine in software: ten times slower, but everywhere.
+# qemu with what all machines have. `kvm` or `tcg`: a machine in software, some times slower, but everywhere.
+qemu() {
+    local accelerator=$1 limit=$2
+    shift 2
+    exec timeout --foreground -k 5 "$limit" qemu-system-x86_64 -no-user-config -nodefaults -display none \
+        -machine "pc,accel=$accelerator" -cpu max -no-reboot -kernel "$kernel/boot/vmlinuz-$version" "$@"
+}
+
+# /dev/kvm may be there and a machine nevertheless stand still, such as in a virtual machine. Without a root
+# the kernel must come to its panic, a matter of a second.
+accelerator() {
+    if (qemu kvm 10 -append panic=-1) >/dev/null 2>&1 </dev/null; then echo kvm; else echo tcg; fi
+}
+
 run_machine() {
     cd "$work"
-    local accelerator=tcg
-    # Opened by a child: what cannot be opened would end this shell.
-    if (: <>/dev/kvm) 2>/dev/null; then accelerator=kvm:tcg; fi
-    exec timeout --foreground -k 5 "$limit" qemu-system-x86_64 -no-user-config -nodefaults -display none \
-        -machine "pc,accel=$accelerator" -cpu max -smp "$(nproc)" -m 2G -no-reboot \
-        -kernel "$kernel/boot/vmlinuz-$version" -initrd initrd \
+    # A stdin that neither says anything nor ends: at its end qemu would close the port.
+    mkfifo silence
+    qemu "$(accelerator)" "$limit" -smp "$(nproc)" -m 2G -initrd initrd \
         -append "console=ttyS0 quiet panic=-1 mitigations=off" -serial file:console \
         -fsdev local,id=machine,path=/,security_model=none,readonly=on,multidevs=remap \
         -device virtio-9p-pci,fsdev=machine,mount_tag=machine \
         -device virtio-serial-pci \
         -chardev stdio,id=output,signal=off,logfile=output -device virtserialport,chardev=output,nr=1 \
-        -chardev file,id=status,path=status -device virtserialport,chardev=status,nr=2 </dev/null
+        -chardev file,id=status,path=status -device virtserialport,chardev=status,nr=2 <>silence
 }
 
 main() {

@@ -2,9 +2,10 @@
 //! can tell.
 
 use std::fs::File;
-use std::io::Read;
+use std::os::fd::AsFd;
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 
 use super::lab::{Lab, assert_same};
@@ -14,7 +15,7 @@ use crate::harness::netns::{self as witness, Netns};
 use crate::harness::programs::require;
 use crate::harness::sandbox;
 
-/// How many DELs may pass until one is caught with its child running.
+/// How many DELs may pass until some were caught with their child running.
 const TRIES: usize = 200;
 
 fn on_linux(test: impl FnOnce(&Lab, &Runtime<'_>, &Netns)) {
@@ -52,25 +53,23 @@ fn after_del_the_link_is_gone_and_its_name_free() {
     });
 }
 
-/// A runtime reads to the end of the pipes, which comes with the end of the last process that holds them. Held
-/// by the child, it would always come after the child's.
+/// A runtime reads to the end of the pipes, which comes with the end of the last process that holds them: once
+/// DEL has ended, at once, and its locks are free.
 #[test]
 fn the_child_holds_no_pipe_and_no_lock() {
     on_linux(|lab, runtime, _| {
         let conf = PTP.conf(lab);
-        let lock = lab.directories().run.join("lock");
-        let reservations = lab.data_dir().join("net/lock");
+        let locks = [lab.directories().run.join("lock"), lab.data_dir().join("net/lock")];
         let mut caught = 0;
         for _ in 0..TRIES {
             runtime.call("ADD", &conf);
             let mut del = runtime.start("DEL", &conf);
-            let (mut stdout, mut stderr) = (String::new(), String::new());
-            del.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-            del.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-            assert!(del.wait().unwrap().success(), "{stdout} {stderr}");
-            for path in [&lock, &reservations] {
-                let file = File::open(path).unwrap();
-                let had = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+            let (stdout, stderr) = (del.stdout.take().unwrap(), del.stderr.take().unwrap());
+            assert!(del.wait().unwrap().success());
+            assert!(has_no_writer(&stdout), "stdout is held");
+            assert!(has_no_writer(&stderr), "stderr is held");
+            for path in &locks {
+                let had = Flock::lock(File::open(path).unwrap(), FlockArg::LockExclusiveNonblock);
                 assert!(had.is_ok(), "{path:?} is held");
             }
             assert_eq!(lab.files(), [""; 0]);
@@ -84,8 +83,14 @@ fn the_child_holds_no_pipe_and_no_lock() {
                 return;
             }
         }
-        panic!("in {TRIES} times no child outlived its parent's pipes");
+        panic!("in {TRIES} times the child was never there to be looked at");
     });
+}
+
+fn has_no_writer(pipe: &impl AsFd) -> bool {
+    let mut polled = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+    poll(&mut polled, PollTimeout::ZERO).unwrap();
+    polled[0].revents().unwrap().contains(PollFlags::POLLHUP)
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn adds_that_fail(lab: &Lab, network: &Network, kinds: &[Kind]) -> Count {
     for number in 1.. {
         for kind in kinds {
             let mishaps = vec![(At::Number(number), kind.mishap())];
-            let outcome = lab.call_with(plugin, "ADD", &conf, "a", mishaps, |_| {});
+            let outcome = lab.call_with(plugin, "ADD", &conf, "a", mishaps);
             let Some(operation) = outcome.operations.get(number - 1) else {
                 // The last one was the one before.
                 outcome.success();
@@ -97,7 +97,7 @@ fn undos_that_fail(lab: &Lab, network: &Network) -> usize {
             let faults = [number, number + next];
             let mishap = |at| (At::Number(at), Mishap::Refused(Errno::EPERM));
             let mishaps = faults.map(mishap).into();
-            let outcome = lab.call_with(plugin, "ADD", &conf, "a", mishaps, |_| {});
+            let outcome = lab.call_with(plugin, "ADD", &conf, "a", mishaps);
             if outcome.operations.len() < number {
                 outcome.success();
                 lab.call(plugin, "DEL", &conf, "a").success();
@@ -133,7 +133,7 @@ fn dels_that_fail(lab: &Lab, network: &Network, kinds: &[Kind]) -> Count {
         for kind in kinds {
             lab.call(plugin, "ADD", &conf, "a").success();
             let mishaps = vec![(At::Number(number), kind.mishap())];
-            let outcome = lab.call_with(plugin, "DEL", &conf, "a", mishaps, |_| {});
+            let outcome = lab.call_with(plugin, "DEL", &conf, "a", mishaps);
             let operation = outcome.operations.get(number - 1).cloned();
             if let Some(operation) = &operation
                 && outcome.status == 1
@@ -203,7 +203,7 @@ fn sim_adds_beside_another() {
         let before = lab.state();
         for number in 1.. {
             let mishaps = vec![(At::Number(number), Mishap::Refused(Errno::EPERM))];
-            let outcome = lab.call_with(network.plugin(), "ADD", &conf, "a", mishaps, |_| {});
+            let outcome = lab.call_with(network.plugin(), "ADD", &conf, "a", mishaps);
             let Some(operation) = outcome.operations.get(number - 1) else { break };
             let what = format!("{} at {number}: {operation}", network.plugin);
             if outcome.status == 0 {

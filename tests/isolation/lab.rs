@@ -127,11 +127,10 @@ impl Lab {
 
     /// A call with nothing in its way.
     pub(crate) fn call(&self, plugin: &Bundled, verb: &str, conf: &Value, id: &str) -> Outcome {
-        self.call_with(plugin, verb, conf, id, Vec::new(), |_| {})
+        self.call_with(plugin, verb, conf, id, Vec::new())
     }
 
-    /// A call for container `id`, whose netns is `blue`, or `red` for the container of that name; `hear` is
-    /// told what it logs.
+    /// A call for container `id`, whose netns is `blue`, or `red` for the container of that name.
     pub(crate) fn call_with(
         &self,
         plugin: &Bundled,
@@ -139,7 +138,6 @@ impl Lab {
         conf: &Value,
         id: &str,
         mishaps: Vec<(At, Mishap)>,
-        hear: impl Fn(&str) + 'static,
     ) -> Outcome {
         let env = |key: &str| {
             let value = match key {
@@ -168,10 +166,7 @@ impl Lab {
             node: Box::new(node),
             directories: self.directories(),
             plugins: self.plugins.clone(),
-            log: Rc::new(move |line| {
-                heard.borrow_mut().push(line.to_owned());
-                hear(line);
-            }),
+            log: Rc::new(move |line| heard.borrow_mut().push(line.to_owned())),
             environment: Vec::new(),
             last_call: false,
         };

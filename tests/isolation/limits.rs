@@ -1,10 +1,12 @@
 //! Guests that use things up: code 102, the limit named, and the node as before.
 
+use std::fs;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::guests::{hostile, raw};
+use super::guests::{hostile, raw, with_limits};
 use super::lab::{Lab, assert_same, hostile_conf, in_time};
 
 /// Limits that no test here means: machines that run tests are slow.
@@ -53,17 +55,26 @@ fn time_is_kept() {
     });
 }
 
-/// The host call ends after the deadline, and the delegate begins after it.
+/// The call's time runs out between a plugin's asking for a delegate and the delegate's beginning: while the
+/// host reads the delegate's grants.
 #[test]
 fn time_is_over_for_delegates_too() {
     in_time(|| {
-        let lab = Lab::sim().with(hostile(WIDE));
-        let conf = hostile_conf(&lab, json!({ "attack": "spin" }));
-        let slow = |_: &str| std::thread::sleep(Duration::from_millis(400));
-        let plugin = raw("outlive", "deadline = \"200ms\"");
-        let (code, details) = lab.call_with(&plugin, "ADD", &conf, "a", Vec::new(), slow).failure();
+        let lab = Lab::sim().with(raw("spin-at-start", ""));
+        let grants = lab.directories().config.join("plugins/raw.toml");
+        fs::create_dir_all(grants.parent().unwrap()).unwrap();
+        // Reading it waits for one who writes.
+        nix::unistd::mkfifo(&grants, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let writer = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(600));
+            fs::write(grants, with_limits(WIDE)).unwrap();
+        });
+        let conf = hostile_conf(&lab, json!({ "attack": "delegate", "target": "raw" }));
+        let (code, details) =
+            lab.call(&hostile("deadline = \"300ms\""), "ADD", &conf, "a").failure();
+        writer.join().unwrap();
         assert_eq!(code, 102, "{details}");
-        assert!(details.contains("deadline: 200ms allowed"), "{details}");
+        assert!(details.contains("deadline: 300ms allowed"), "{details}");
     });
 }
 

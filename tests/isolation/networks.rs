@@ -113,7 +113,10 @@ pub(crate) fn witnessed(lab: &Lab) {
         assert_eq!(witness::names(&witness::ip_json(&["link"])), ["lo"]);
         let routes = witness::ip_json(&["route", "show", "table", "all"]);
         let by = |route: &Value| route["dev"].as_str().map(str::to_owned);
-        assert!(routes.as_array().unwrap().iter().filter_map(by).all(|dev| dev == "lo"), "{routes}");
+        assert!(
+            routes.as_array().unwrap().iter().filter_map(by).all(|dev| dev == "lo"),
+            "{routes}"
+        );
     }
     if require("nft") {
         assert_eq!(witness::nft_elements(), [""; 0]);

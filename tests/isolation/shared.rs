@@ -19,7 +19,7 @@ const LAST: At = At::Named("masquerade_add", 2);
 fn fails_at_last(lab: &Lab, before: Option<Mishap>) -> Outcome {
     let mut mishaps = vec![(LAST, Mishap::Refused(Errno::EPERM))];
     mishaps.extend(before.map(|mishap| (LAST, mishap)));
-    let outcome = lab.call_with(BRIDGE.plugin(), "ADD", &BRIDGE.conf(lab), "a", mishaps, |_| {});
+    let outcome = lab.call_with(BRIDGE.plugin(), "ADD", &BRIDGE.conf(lab), "a", mishaps);
     let (_, details) = outcome.failure();
     assert!(!details.contains("not taken back"), "{details}");
     outcome
@@ -27,7 +27,8 @@ fn fails_at_last(lab: &Lab, before: Option<Mishap>) -> Outcome {
 
 /// The parts of a state that are of the bridge and of forwarding.
 fn shared(state: &BTreeSet<String>) -> Vec<&String> {
-    let of = |line: &&String| line.contains("/links/br9/") || line.contains("ipv4/conf/all/forwarding");
+    let of =
+        |line: &&String| line.contains("/links/br9/") || line.contains("ipv4/conf/all/forwarding");
     state.iter().filter(of).collect()
 }
 
@@ -35,11 +36,16 @@ fn shared(state: &BTreeSet<String>) -> Vec<&String> {
 #[track_caller]
 fn own_is_gone(lab: &Lab) {
     let state = lab.state();
-    let own: Vec<&String> =
-        state.iter().filter(|line| line.contains("blue/links/eth0") || line.contains("/10.40.0.2")).collect();
+    let own: Vec<&String> = state
+        .iter()
+        .filter(|line| line.contains("blue/links/eth0") || line.contains("/10.40.0.2"))
+        .collect();
     assert!(own.is_empty(), "{own:#?}");
     let files = lab.files();
-    assert!(!files.iter().any(|line| line.contains("a:eth0") || line.contains("/10.40.")), "{files:#?}");
+    assert!(
+        !files.iter().any(|line| line.contains("a:eth0") || line.contains("/10.40.")),
+        "{files:#?}"
+    );
 }
 
 fn fresh() -> Lab {
@@ -67,7 +73,10 @@ fn while_another_call_is_under_way_they_stay() {
     own_is_gone(&lab);
     let state = lab.state();
     assert!(shared(&state).iter().any(|line| line.contains("10.40.0.1/24")), "{state:#?}");
-    assert!(shared(&state).iter().any(|line| line.contains("ipv4/conf/all/forwarding")), "{state:#?}");
+    assert!(
+        shared(&state).iter().any(|line| line.contains("ipv4/conf/all/forwarding")),
+        "{state:#?}"
+    );
     // They are nobody's from now on.
     drop(other);
     lab.call(BRIDGE.plugin(), "DEL", &BRIDGE.conf(&lab), "a").success();
@@ -116,7 +125,10 @@ fn a_bridge_with_a_port_stays() {
     fails_at_last(&lab, Some(Mishap::Preceded(Box::new(enslave))));
     own_is_gone(&lab);
     let state = lab.state();
-    assert!(shared(&state).iter().any(|line| line.contains("10.40.0.1/24")), "its gateway: {state:#?}");
+    assert!(
+        shared(&state).iter().any(|line| line.contains("10.40.0.1/24")),
+        "its gateway: {state:#?}"
+    );
     assert!(state.iter().any(|line| line.contains("/links/vm0/master") && line.contains("br9")));
 }
 
@@ -124,7 +136,8 @@ fn a_bridge_with_a_port_stays() {
 #[test]
 fn forwarding_stays_with_another_attachment() {
     let lab = fresh();
-    let conf = hostile_conf(&lab, json!({ "attack": "fail", "number": 7, "at": 6, "swallow": true }));
+    let conf =
+        hostile_conf(&lab, json!({ "attack": "fail", "number": 7, "at": 6, "swallow": true }));
     // One that makes a bridge of its own; forwarding is switched off again behind its back.
     lab.call(&hostile(""), "ADD", &conf, "red").success();
     let mut kernel = lab.model().kernel(None);
@@ -175,10 +188,15 @@ fn what_a_killed_add_made_for_all_goes_with_the_next_that_fails() {
     // As a kill leaves it: everything made, the end not written.
     lab.call(BRIDGE.plugin(), "ADD", &BRIDGE.conf(&lab), "a").success();
     let text = fs::read_to_string(&journal).unwrap();
-    saved.replace(text.lines().filter(|line| *line != "\"complete\"").map(|line| format!("{line}\n")).collect());
+    saved.replace(
+        text.lines()
+            .filter(|line| *line != "\"complete\"")
+            .map(|line| format!("{line}\n"))
+            .collect(),
+    );
     fs::write(&journal, saved.borrow().as_str()).unwrap();
     let mishaps = vec![(At::Named("masquerade_add", 1), Mishap::Refused(Errno::ENOMEM))];
-    lab.call_with(BRIDGE.plugin(), "ADD", &BRIDGE.conf(&lab), "a", mishaps, |_| {}).failure();
+    lab.call_with(BRIDGE.plugin(), "ADD", &BRIDGE.conf(&lab), "a", mishaps).failure();
     assert_same(&before, &lab.state(), "killed, failed");
 }
 
@@ -206,7 +224,7 @@ fn after_a_success_they_are_for_all() {
             let eth0 = kernel.link_by_name(Role::Container, &name).unwrap().unwrap();
             kernel.link_delete(Role::Container, eth0.index).unwrap();
             let mishaps = vec![(At::Named("link_create", 1), Mishap::Refused(Errno::EPERM))];
-            lab.call_with(BRIDGE.plugin(), "ADD", conf, "a", mishaps, |_| {}).failure();
+            lab.call_with(BRIDGE.plugin(), "ADD", conf, "a", mishaps).failure();
         },
     ];
     for (number, goes) in gone.iter().enumerate() {
@@ -216,8 +234,14 @@ fn after_a_success_they_are_for_all() {
         goes(&lab, &conf);
         own_is_gone(&lab);
         let state = lab.state();
-        assert!(shared(&state).iter().any(|line| line.contains("10.40.0.1/24")), "{number}: {state:#?}");
-        assert!(shared(&state).iter().any(|line| line.contains("ipv4/conf/all/forwarding")), "{number}: {state:#?}");
+        assert!(
+            shared(&state).iter().any(|line| line.contains("10.40.0.1/24")),
+            "{number}: {state:#?}"
+        );
+        assert!(
+            shared(&state).iter().any(|line| line.contains("ipv4/conf/all/forwarding")),
+            "{number}: {state:#?}"
+        );
     }
 }
 

@@ -20,7 +20,9 @@ fn of(ranges: &[&str]) -> Value {
 /// A bridge that nobody uses goes, and what it brought with it.
 fn forget() {
     ip(&["link", "delete", "br0"]);
-    FORWARDING.map(|key| fs::write(format!("/proc/sys/{key}"), "0").unwrap());
+    for key in FORWARDING {
+        fs::write(format!("/proc/sys/{key}"), "0").unwrap();
+    }
 }
 
 /// The gateway's address is the bridge's, and the node forwards the families that there are.

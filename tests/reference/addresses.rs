@@ -30,7 +30,8 @@ fn take(conf: &Value, both: &dyn Fn() -> [Side; 2], steps: &[Step]) {
 
 fn take_in(versions: &[&str], conf: &Value, both: &dyn Fn() -> [Side; 2], steps: &[Step]) {
     for version in versions {
-        let conf = with(conf, json!({ "cniVersion": version, "name": "net", "type": "host-local" }));
+        let conf =
+            with(conf, json!({ "cniVersion": version, "name": "net", "type": "host-local" }));
         let sides = both();
         for (number, (verb, container, args)) in steps.iter().enumerate() {
             let at = format!("{version}: step {number}: {verb} {container} {args:?} of {conf}");
@@ -65,9 +66,22 @@ fn host_local_gives_the_same_addresses() {
     with_both(|both| {
         let small = json!({ "type": "host-local", "subnet": "10.77.0.0/29" });
         let steps = [
-            (ADD, 1, ""), (ADD, 2, ""), (ADD, 3, ""), (DEL, 2, ""), (ADD, 4, ""), (ADD, 4, ""),
-            (ADD, 5, ""), (ADD, 6, ""), (ADD, 7, ""), (DEL, 1, ""), (DEL, 1, ""), (ADD, 7, ""),
-            (DEL, 9, ""), (DEL, 3, ""), (DEL, 4, ""), (ADD, 3, ""),
+            (ADD, 1, ""),
+            (ADD, 2, ""),
+            (ADD, 3, ""),
+            (DEL, 2, ""),
+            (ADD, 4, ""),
+            (ADD, 4, ""),
+            (ADD, 5, ""),
+            (ADD, 6, ""),
+            (ADD, 7, ""),
+            (DEL, 1, ""),
+            (DEL, 1, ""),
+            (ADD, 7, ""),
+            (DEL, 9, ""),
+            (DEL, 3, ""),
+            (DEL, 4, ""),
+            (ADD, 3, ""),
         ];
         take(&json!({ "ipam": small }), both, &steps);
         let pools = json!({ "type": "host-local", "ranges": [
@@ -76,8 +90,16 @@ fn host_local_gives_the_same_addresses() {
             [{ "subnet": "fd77::/64" }]],
             "routes": [{ "dst": "0.0.0.0/0" }, { "dst": "fd09::/64", "gw": "fd77::9" }] });
         let steps = [
-            (ADD, 1, ""), (ADD, 2, ""), (ADD, 3, ""), (ADD, 4, ""), (ADD, 5, ""), (DEL, 2, ""),
-            (ADD, 6, ""), (DEL, 3, ""), (DEL, 6, ""), (ADD, 7, ""),
+            (ADD, 1, ""),
+            (ADD, 2, ""),
+            (ADD, 3, ""),
+            (ADD, 4, ""),
+            (ADD, 5, ""),
+            (DEL, 2, ""),
+            (ADD, 6, ""),
+            (DEL, 3, ""),
+            (DEL, 6, ""),
+            (ADD, 7, ""),
         ];
         take(&json!({ "ipam": pools }), both, &steps);
     });
@@ -89,15 +111,28 @@ fn host_local_hears_the_same_requests() {
         let ranges = json!([[{ "subnet": "10.77.0.0/24" }], [{ "subnet": "fd77::/64" }]]);
         let conf = json!({ "ipam": { "type": "host-local", "ranges": ranges } });
         let steps = [
-            (ADD, 1, "IP=10.77.0.50"), (ADD, 2, ""), (ADD, 3, "IP=10.77.0.50"), (ADD, 3, "IP=fd77::50"),
-            (ADD, 4, "IP=10.77.0.1"), (ADD, 4, "IP=10.77.0.60/24"), (ADD, 5, "A=b"),
-            (ADD, 5, "A=b;IgnoreUnknown=1"), (DEL, 1, ""), (ADD, 6, "IP=10.77.0.50"), (ADD, 7, "IP=192.0.2.1"),
+            (ADD, 1, "IP=10.77.0.50"),
+            (ADD, 2, ""),
+            (ADD, 3, "IP=10.77.0.50"),
+            (ADD, 3, "IP=fd77::50"),
+            (ADD, 4, "IP=10.77.0.1"),
+            (ADD, 4, "IP=10.77.0.60/24"),
+            (ADD, 5, "A=b"),
+            (ADD, 5, "A=b;IgnoreUnknown=1"),
+            (DEL, 1, ""),
+            (ADD, 6, "IP=10.77.0.50"),
+            (ADD, 7, "IP=192.0.2.1"),
         ];
         take(&conf, both, &steps);
         let asked = json!({ "args": { "cni": { "ips": ["10.77.0.70"] } },
             "runtimeConfig": { "ips": ["fd77::70/64"], "ipRanges": [[{ "subnet": "192.0.2.0/24" }]] } });
         // Two addresses of a family: not in the oldest versions, in which 1.1.1 refuses the DEL as well.
-        take_in(&VERSIONS[2..], &with(&conf, asked), both, &[(ADD, 1, ""), (ADD, 2, ""), (DEL, 1, ""), (ADD, 2, "")]);
+        take_in(
+            &VERSIONS[2..],
+            &with(&conf, asked),
+            both,
+            &[(ADD, 1, ""), (ADD, 2, ""), (DEL, 1, ""), (ADD, 2, "")],
+        );
     });
 }
 
@@ -127,8 +162,14 @@ fn static_gives_the_same_addresses() {
             (json!({}), ""),
             (json!({ "args": { "cni": { "ips": ["10.78.0.5/16"] } } }), ""),
             (json!({ "runtimeConfig": { "ips": ["10.78.0.5/16", "fd78::5/64"] } }), ""),
-            (json!({ "args": { "cni": { "ips": ["10.79.0.5/16"] } }, "runtimeConfig": { "ips": ["10.78.0.5/16"] } }), ""),
-            (json!({ "ipam": { "type": "static", "addresses": [] } }), "IP=10.78.0.5/16,fd78::5/64;GATEWAY=10.78.0.1"),
+            (
+                json!({ "args": { "cni": { "ips": ["10.79.0.5/16"] } }, "runtimeConfig": { "ips": ["10.78.0.5/16"] } }),
+                "",
+            ),
+            (
+                json!({ "ipam": { "type": "static", "addresses": [] } }),
+                "IP=10.78.0.5/16,fd78::5/64;GATEWAY=10.78.0.1",
+            ),
         ] {
             for version in VERSIONS {
                 let conf = with(&with(&two, more.clone()), json!({ "cniVersion": version }));

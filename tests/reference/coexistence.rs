@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::container;
 use crate::harness::exec::Exec;
 use crate::harness::netns::{ip_json, names, nft_elements};
 use crate::harness::node::{Container, Node, eventually, on_a_node, with};
@@ -53,7 +54,7 @@ fn wasmcni_removes_what_the_reference_made() {
             for version in ["0.2.0", "0.3.1", "0.4.0", "1.0.0"] {
                 let at = format!("{plugin} {version}");
                 let conf = conf(ours, plugin, version);
-                let container = Container::new("c");
+                let container = container("c");
                 let result = theirs.add(&conf, &container);
                 if version >= "0.4.0" {
                     // What is there, it also finds right, but for the masquerade of another program.
@@ -80,7 +81,7 @@ fn the_reference_removes_what_wasmcni_made() {
             for version in ["0.2.0", "0.3.1", "0.4.0", "1.0.0"] {
                 let at = format!("{plugin} {version}");
                 let conf = conf(ours, plugin, version);
-                let container = Container::new("c");
+                let container = container("c");
                 let result = ours.add(&conf, &container);
                 let conf = if version >= "0.4.0" {
                     let conf = with(&conf, json!({ "prevResult": result }));
@@ -110,7 +111,7 @@ fn an_attachment_changes_hands() {
     on_one_node(|ours, theirs| {
         for plugin in ["bridge", "ptp"] {
             let conf = with(&conf(ours, plugin, "1.0.0"), json!({ "ipMasq": false }));
-            let container = Container::new("c");
+            let container = container("c");
             for turn in 0..4 {
                 let (maker, remover) = if turn % 2 == 0 { (ours, theirs) } else { (theirs, ours) };
                 let result = maker.add(&conf, &container);
@@ -172,11 +173,12 @@ fn a_directory_of_reservations_is_shared() {
 fn containers_of_both_share_a_bridge() {
     on_one_node(|ours, theirs| {
         let conf = conf(ours, "bridge", "1.0.0");
-        let [a, b, c] = ["a", "b", "c"].map(Container::new);
+        let [a, b, c] = ["a", "b", "c"].map(container);
         let result = ours.add(&conf, &a);
         theirs.add(&conf, &b);
         ours.add(&conf, &c);
-        for (from, to) in [(&a, "10.77.0.3"), (&b, "10.77.0.4"), (&c, "fd77::2"), (&b, "10.77.0.1")] {
+        for (from, to) in [(&a, "10.77.0.3"), (&b, "10.77.0.4"), (&c, "fd77::2"), (&b, "10.77.0.1")]
+        {
             assert!(from.netns.reaches(to), "{} to {to}", from.id);
         }
         ours.check(&conf, &a, &result).success();

@@ -57,9 +57,9 @@ fn documents_that_only_go_reads() {
                 r#"{{"cniVersion": "1.0.0", "name": "n", "odd": {odd},
                     "ipam": {{"addresses": [{{"address": "10.1.0.6/24"}}]}}}}"#
             );
-            let [ours, theirs] = sides
-                .each_ref()
-                .map(|side| side.run(&side.call("ADD", &json!({ "type": "static" })).stdin(text.clone())));
+            let [ours, theirs] = sides.each_ref().map(|side| {
+                side.run(&side.call("ADD", &json!({ "type": "static" })).stdin(text.clone()))
+            });
             assert_eq!(ours.failure().0, 6, "{odd}");
             theirs.success();
         }

@@ -36,9 +36,8 @@ impl Side {
         let data_dir = node.below(&format!("{name}/networks")).display().to_string();
         let host = Netns::new(&format!("{name}-host"));
         host.exec("ip", &["link", "set", "lo", "up"]);
-        // Of one name, since results tell it.
-        let netns = Netns::new(&format!("{name}-container"));
-        let container = Container { netns, id: "cid".to_owned(), ifname: "eth0".to_owned() };
+        let mut container = container(&format!("{name}-container"));
+        container.id = "cid".to_owned();
         Self { name, node, host, container, data_dir }
     }
 
@@ -55,6 +54,14 @@ impl Side {
     fn run(&self, call: &Exec) -> crate::harness::exec::Outcome {
         self.host.inside(|| call.run())
     }
+}
+
+/// A container whose links look for no duplicates, since the reference waits for two seconds if they do.
+fn container(name: &str) -> Container {
+    let container = Container::new(name);
+    let accept_dad = "/proc/sys/net/ipv6/conf/default/accept_dad";
+    container.netns.inside(|| std::fs::write(accept_dad, "0").unwrap());
+    container
 }
 
 /// Runs a test with both sides, anew for each turn.

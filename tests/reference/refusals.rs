@@ -10,6 +10,15 @@ fn bridge(more: Value) -> Value {
     with(&json!({ "type": "bridge", "bridge": "br0", "ipam": ipam }), more)
 }
 
+fn ptp(addresses: Value) -> Value {
+    json!({ "type": "ptp", "ipam": { "type": "static", "addresses": addresses } })
+}
+
+fn with_route(mut conf: Value) -> Value {
+    conf["ipam"]["routes"] = json!([{ "dst": "0.0.0.0/0" }]);
+    conf
+}
+
 fn host_local(ipam: Value) -> Value {
     json!({ "type": "host-local", "ipam": with(&json!({ "type": "host-local" }), ipam) })
 }
@@ -41,26 +50,78 @@ fn what_is_wrong_is_refused_by_both() {
         (Both, bridge(json!({ "cniVersion": "9.9.9" })), ""),
         (Both, json!({ "type": "ptp" }), ""),
         (Both, json!({ "type": "ptp", "ipam": {} }), ""),
-        (Both, json!({ "type": "ptp", "ipam": { "type": "static", "addresses": [{ "address": "10.77.0.2/24" }] } }), ""),
+        (
+            Both,
+            json!({ "type": "ptp", "ipam": { "type": "static", "addresses": [{ "address": "10.77.0.2/24" }] } }),
+            "",
+        ),
         (Both, host_local(json!({})), ""),
         (Both, host_local(json!({ "subnet": "10.77.0.1/24" })), ""),
         (Both, host_local(json!({ "subnet": "10.77.0.0/31" })), ""),
         (Both, host_local(json!({ "subnet": "10.77.0.0/24", "rangeStart": "10.78.0.1" })), ""),
         (Both, host_local(json!({ "subnet": "10.77.0.0/24", "rangeEnd": "10.78.0.1" })), ""),
         (Both, host_local(json!({ "ranges": [[]] })), ""),
-        (Both, host_local(json!({ "ranges": [[{ "subnet": "10.77.0.0/24" }], [{ "subnet": "10.77.0.0/25" }]] })), ""),
-        (Both, host_local(json!({ "ranges": [[{ "subnet": "10.77.0.0/24" }, { "subnet": "fd77::/64" }]] })), ""),
+        (
+            Both,
+            host_local(
+                json!({ "ranges": [[{ "subnet": "10.77.0.0/24" }], [{ "subnet": "10.77.0.0/25" }]] }),
+            ),
+            "",
+        ),
+        (
+            Both,
+            host_local(
+                json!({ "ranges": [[{ "subnet": "10.77.0.0/24" }, { "subnet": "fd77::/64" }]] }),
+            ),
+            "",
+        ),
         (Both, host_local(json!({ "subnet": "10.77.0.0/24", "resolvConf": "/nonexistent" })), ""),
-        (Both, json!({ "type": "static", "ipam": { "addresses": [{ "address": "10.77.0.9" }] } }), ""),
-        (Both, json!({ "type": "static", "ipam": { "addresses": [{ "address": "10.77.0.9/24" }] } }), "IP=10.77.0.9"),
-        (Both, json!({ "type": "static", "ipam": { "addresses": [] }, "runtimeConfig": { "ips": ["10.77.0.9"] } }), ""),
+        (
+            Both,
+            json!({ "type": "static", "ipam": { "addresses": [{ "address": "10.77.0.9" }] } }),
+            "",
+        ),
+        (
+            Both,
+            json!({ "type": "static", "ipam": { "addresses": [{ "address": "10.77.0.9/24" }] } }),
+            "IP=10.77.0.9",
+        ),
+        (
+            Both,
+            json!({ "type": "static", "ipam": { "addresses": [] }, "runtimeConfig": { "ips": ["10.77.0.9"] } }),
+            "",
+        ),
         (
             Ours("isolation came after 1.1.1, which passes over the key"),
             bridge(json!({ "disableContainerInterface": true })),
             "",
         ),
+        (
+            Theirs("1.1.1 knows versions up to 1.0.0"),
+            with(
+                &ptp(json!([{ "address": "10.77.0.2/24", "gateway": "10.77.0.1" }])),
+                json!({ "cniVersion": "1.1.0" }),
+            ),
+            "",
+        ),
+        (
+            Theirs("1.1.1 adds the way to a gateway for each address that has it"),
+            ptp(
+                json!([{ "address": "10.77.0.2/24", "gateway": "10.77.0.1" }, { "address": "10.77.0.3/24", "gateway": "10.77.0.1" }]),
+            ),
+            "",
+        ),
+        (
+            Theirs("1.1.1 adds routes before the way to a gateway outside of the network"),
+            with_route(ptp(json!([{ "address": "10.77.0.2/32", "gateway": "169.254.1.1" }]))),
+            "",
+        ),
         (Ours("a trunk came after 1.1.1"), bridge(json!({ "vlanTrunk": [{ "minID": 5 }] })), ""),
-        (Ours("a backend came after 1.1.1"), bridge(json!({ "ipMasq": true, "ipMasqBackend": "x" })), ""),
+        (
+            Ours("a backend came after 1.1.1"),
+            bridge(json!({ "ipMasq": true, "ipMasqBackend": "x" })),
+            "",
+        ),
     ];
     with_both(|both| {
         for (who, conf, args) in &table {

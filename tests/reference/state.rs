@@ -32,12 +32,16 @@ pub(super) fn of(side: &Side) -> Value {
 }
 
 fn read(keys: &[&str]) -> Value {
-    keys.iter().map(|key| ((*key).to_owned(), json!(sysctl(&format!("net/{key}"))))).collect::<Map<_, _>>().into()
+    keys.iter()
+        .map(|key| ((*key).to_owned(), json!(sysctl(&format!("net/{key}")))))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn accept_ra() -> Value {
     let links = crate::harness::netns::names(&crate::harness::netns::ip_json(&["link"]));
-    let of_link = |name: &String| (called(name), json!(sysctl(&format!("net/ipv6/conf/{name}/accept_ra"))));
+    let of_link =
+        |name: &String| (called(name), json!(sysctl(&format!("net/ipv6/conf/{name}/accept_ra"))));
     links.iter().filter(|name| *name != "lo").map(of_link).collect::<Map<_, _>>().into()
 }
 
@@ -105,8 +109,10 @@ fn routes(routes: &Value) -> Value {
         let local = route["table"] == "local" && to.contains(':');
         !to.starts_with("fe80::") && !to.starts_with("ff00::") && !local
     };
-    let keys =
-        ["type", "dst", "gateway", "protocol", "scope", "prefsrc", "metric", "flags", "metrics", "pref", "table"];
+    let keys = [
+        "type", "dst", "gateway", "protocol", "scope", "prefsrc", "metric", "flags", "metrics",
+        "pref", "table",
+    ];
     let told = |route: &Value| {
         let mut told = pick(route, &keys);
         told["dev"] = route["dev"].as_str().map(called).into();
@@ -123,8 +129,20 @@ fn routes(routes: &Value) -> Value {
 
 fn ports(ports: &Value) -> Value {
     let keys = [
-        "priority", "cost", "hairpin", "guard", "root_block", "fastleave", "learning", "flood",
-        "mcast_flood", "bcast_flood", "neigh_suppress", "vlan_tunnel", "isolated", "locked",
+        "priority",
+        "cost",
+        "hairpin",
+        "guard",
+        "root_block",
+        "fastleave",
+        "learning",
+        "flood",
+        "mcast_flood",
+        "bcast_flood",
+        "neigh_suppress",
+        "vlan_tunnel",
+        "isolated",
+        "locked",
     ];
     let told = |port: &Value| {
         let mut told = pick(port, &keys);

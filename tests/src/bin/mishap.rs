@@ -5,7 +5,10 @@
 //! - `kill-at-fork`: SIGKILL as soon as it has made a child;
 //! - `no-fork`: the kernel makes no process for it;
 //! - `file-limit N`: no file of it grows beyond N octets, as on a full disk.
-#![allow(unsafe_code, reason = "two system calls that the product has no use for; each block argues")]
+#![allow(
+    unsafe_code,
+    reason = "two system calls that the product has no use for; each block argues"
+)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
