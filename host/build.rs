@@ -1,15 +1,38 @@
-//! Builds the bundled plugins and compiles them ahead, for `host/src/component/bundled.rs` to embed.
+//! Builds the bundled plugins and compiles them and their grants ahead, for
+//! `host/src/component/bundled.rs` to embed.
 #![allow(clippy::disallowed_methods, reason = "a build script")]
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
+
+/// The host's own parser of policies, and what it stands on.
+#[path = "src/policy/mod.rs"]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "it is a part of the host")]
+mod policy;
+
+#[path = "src/names.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is a part of the host")]
+mod names;
+
+#[path = "src/kernel"]
+#[allow(unreachable_pub, reason = "it is a part of the host")]
+mod kernel {
+    mod role;
+    pub(super) use role::Role;
+}
 
 /// CNI type and package of each bundled plugin.
 const PLUGINS: [&str; 5] = ["bridge", "host-local", "loopback", "ptp", "static"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
-    for watched in ["plugins-wasm", "wit", "Cargo.lock", "host/src/component/engine_config.rs"] {
+    for watched in [
+        "plugins-wasm",
+        "wit",
+        "Cargo.lock",
+        "host/src/component/engine_config.rs",
+        "host/src/policy",
+    ] {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -20,8 +43,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, plugin) in PLUGINS.iter().zip(built) {
         fs::write(out.join(format!("{name}.wasm")), plugin.component)?;
         fs::write(out.join(format!("{name}.cwasm")), plugin.compiled)?;
+        fs::write(out.join(format!("{name}.grants")), grants(&workspace, name)?)?;
     }
     Ok(())
+}
+
+/// The grants of a plugin, parsed and encoded.
+fn grants(workspace: &Path, name: &str) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let text = fs::read_to_string(workspace.join("plugins-wasm").join(name).join("grants.toml"))?;
+    let grants = policy::parse(&text, &format!("bundled:{name}/grants.toml"))?;
+    Ok(policy::encode(&grants)?)
 }
 
 /// `target/guests`, shared by all profiles and build scripts, so that plugins are built once.

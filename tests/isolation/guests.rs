@@ -54,7 +54,13 @@ pub(crate) fn with_limits(limits: &str) -> String {
 
 fn bundled(name: &'static str, code: Code, grants: &str) -> Bundled {
     // A few kilobytes for as long as the tests run.
-    Bundled { name, about: "attacks", code, grants: grants.to_owned().leak() }
+    Bundled {
+        name,
+        about: "attacks",
+        code,
+        grants: grants.to_owned().leak(),
+        compiled_grants: None,
+    }
 }
 
 #[test]

@@ -357,11 +357,11 @@ fn grants(directories: &Directories, plugin: &Bundled) -> Result<Grants, CniErro
     };
     let own =
         config::grant_file(&directories.config, plugin.name).map_err(|e| refused(e.to_string()))?;
-    let parsed = match &own {
+    let grants = match &own {
         Some((path, text)) => policy::parse(text, &path.display().to_string()),
-        None => policy::parse(plugin.grants, &format!("bundled:{}/grants.toml", plugin.name)),
+        None => plugin.shipped_grants(),
     };
-    let grants = parsed.map_err(|e| refused(e.to_string()))?;
+    let grants = grants.map_err(|e| refused(e.to_string()))?;
     match grants.component() {
         ComponentPin::Bundled => Ok(grants),
         ComponentPin::Sha256(_) => Err(refused(format!(

@@ -56,8 +56,8 @@ fn in_force(directories: &Directories, plugin: &Bundled) -> Result<InForce, Fail
 }
 
 fn shipped(plugin: &Bundled) -> Result<InForce, Failure> {
-    let file = format!("bundled:{}/grants.toml", plugin.name);
-    let grants = policy::parse(plugin.grants, &file)
+    let grants = plugin
+        .shipped_grants()
         .doing(|| format!("reading the grants that {:?} was shipped with", plugin.name))?;
     Ok(InForce { source: Source::Shipped, text: plugin.grants.to_owned(), grants })
 }

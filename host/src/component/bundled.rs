@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "says which bytes are code; see component/aot.rs")]
 
 use super::aot::{Aligned, Code};
+use crate::policy::{self, Grants, PolicyError};
 
 /// A plugin that comes with this binary.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,24 @@ pub struct Bundled {
     pub code: Code,
     /// Its grant file, as shipped in `plugins-wasm/<name>/grants.toml`.
     pub grants: &'static str,
+    /// The same, parsed when this binary was built; `None`: to be parsed.
+    pub compiled_grants: Option<&'static [u8]>,
+}
+
+impl Bundled {
+    /// The grants that it was shipped with.
+    ///
+    /// # Errors
+    /// When its grant file is wrong.
+    pub fn shipped_grants(&self) -> Result<Grants, PolicyError> {
+        let decoded = self.compiled_grants.map(|bytes| policy::decode(bytes, self.grants));
+        match decoded {
+            Some(Ok(grants)) => Ok(grants),
+            Some(Err(_)) | None => {
+                policy::parse(self.grants, &format!("bundled:{}/grants.toml", self.name))
+            }
+        }
+    }
 }
 
 macro_rules! bundled {
@@ -28,6 +47,7 @@ macro_rules! bundled {
             // all of it is included, in an `Aligned` static.
             code: unsafe { Code::compiled_by_build_script(&ALIGNED.0) },
             grants: include_str!(concat!("../../../plugins-wasm/", $name, "/grants.toml")),
+            compiled_grants: Some(include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".grants"))),
         }
     }};
 }
@@ -44,4 +64,19 @@ pub static BUNDLED: [Bundled; 5] = [
 /// The plugin of this CNI type.
 pub fn find(name: &str) -> Option<&'static Bundled> {
     BUNDLED.iter().find(|plugin| plugin.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compiled_grants_are_those_of_the_file() {
+        for plugin in BUNDLED {
+            let file = format!("bundled:{}/grants.toml", plugin.name);
+            let parsed = policy::parse(plugin.grants, &file).unwrap();
+            let decoded = policy::decode(plugin.compiled_grants.unwrap(), plugin.grants).unwrap();
+            assert_eq!(decoded, parsed, "{}", plugin.name);
+        }
+    }
 }

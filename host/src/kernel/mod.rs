@@ -6,6 +6,7 @@
 
 mod errno;
 mod model;
+mod role;
 mod words;
 
 pub mod faults;
@@ -14,6 +15,7 @@ pub mod sim;
 
 pub use errno::{Errno, KernelError};
 pub use model::*;
+pub use role::Role;
 
 use std::time::Duration;
 

@@ -6,26 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::role::Role;
 use crate::names::{IfName, Mac};
-
-/// Which of a call's two network namespaces is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// The namespace that wasmcni was started in: the node's.
-    Host,
-    /// The namespace that `CNI_NETNS` names.
-    Container,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Host => "host-netns",
-            Self::Container => "container-netns",
-        })
-    }
-}
 
 /// Identity of a network namespace: what `stat(2)` says of its nsfs file. Inodes are not reused
 /// while the namespace lives.

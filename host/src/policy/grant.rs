@@ -1,12 +1,15 @@
 //! Grants, and whether one of them allows an act.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::denied::{Denied, Nearest};
 use super::limits::Limits;
-use super::op::{Need, Op, OpKind, Value};
+use super::op::{self, Need, Op, OpKind, Value};
 use super::pattern::{Facts, Pattern};
 use crate::kernel::Role;
 
@@ -14,8 +17,10 @@ use crate::kernel::Role;
 ///
 /// It allows an act of its name if everything that it says fits, and the act is about nothing that
 /// the grant does not speak of: what is left out is not given.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Grant {
+    #[serde(with = "op::by_place")]
     pub(super) kind: &'static OpKind,
     /// `None`: either, for an act that happens in one.
     pub(super) netns: Option<Role>,
@@ -23,12 +28,14 @@ pub struct Grant {
     /// `None`: whatever the network.
     pub(super) networks: Option<Rule>,
     pub(super) line: u32,
-    pub(super) source: Arc<str>,
+    /// The whole policy file.
+    #[serde(skip)]
+    pub(super) source: Arc<Cow<'static, str>>,
     pub(super) span: Range<usize>,
 }
 
 /// What a grant says of one key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rule {
     pub(super) key: &'static str,
     pub(super) pattern: Pattern,
@@ -37,7 +44,7 @@ pub(super) struct Rule {
 }
 
 /// Which file a policy is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ComponentPin {
     /// A plugin that is part of wasmcni itself.
     Bundled,
@@ -46,7 +53,8 @@ pub enum ComponentPin {
 }
 
 /// A policy file: what one component may do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Grants {
     pub(super) file: String,
     pub(super) component: ComponentPin,

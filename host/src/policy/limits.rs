@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::pattern::BadPattern;
 
 /// What a component may use in one call. It fails its call with code 102 when it needs more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// `memory`: octets of linear memory, all memories together.
     pub memory_bytes: u64,

@@ -1,5 +1,6 @@
 //! Who may do what: grants, read strictly from files, and refusals that say why.
 
+mod compiled;
 mod denied;
 mod grant;
 mod limits;
@@ -7,6 +8,7 @@ mod op;
 mod parse;
 mod pattern;
 
+pub use compiled::{decode, encode};
 pub use denied::{Denied, Nearest};
 pub use grant::{ComponentPin, Grant, Grants};
 pub use limits::Limits;

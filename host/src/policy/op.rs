@@ -174,6 +174,28 @@ impl OpKind {
     }
 }
 
+/// An [`OpKind`] as its place in [`OPS`]: for what is decoded by the build that encoded it.
+pub(super) mod by_place {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+    use super::{OPS, OpKind};
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        kind: &&'static OpKind,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let place = OPS.iter().position(|op| op == *kind);
+        place.ok_or_else(|| ser::Error::custom("an act of no table"))?.serialize(to)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<&'static OpKind, D::Error> {
+        let place = usize::deserialize(from)?;
+        OPS.get(place).ok_or_else(|| de::Error::custom("an act of another build"))
+    }
+}
+
 impl Holds {
     /// How a grant says that any value is meant.
     #[must_use]

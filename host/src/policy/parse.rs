@@ -4,6 +4,7 @@
 
 mod values;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ impl std::error::Error for PolicyError {}
 /// # Errors
 /// Whatever is not exactly as it should be, the first such thing.
 pub fn parse(text: &str, file: &str) -> Result<Grants, PolicyError> {
-    let mut reader = Reader { file, text, source: Arc::from(text) };
+    let mut reader = Reader { file, text, source: Arc::new(Cow::Owned(text.to_owned())) };
     let document = DeTable::parse(text).map_err(|error| reader.syntax(&error))?;
     reader.document(document.get_ref())
 }
@@ -59,7 +60,7 @@ type Entry<'a, 'i> = (&'a str, Range<usize>, &'a Spanned<DeValue<'i>>);
 struct Reader<'a> {
     file: &'a str,
     text: &'a str,
-    source: Arc<str>,
+    source: Arc<Cow<'static, str>>,
 }
 
 impl Reader<'_> {

@@ -10,6 +10,7 @@ mod text;
 use std::fmt;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::op::Value;
 
@@ -60,7 +61,8 @@ impl BadPattern {
 }
 
 /// The values that a grant allows for one key: one pattern or several, of which one has to match.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub(super) enum Pattern {
     Text(Vec<TextPattern>),
     Net(Vec<NetPattern>),

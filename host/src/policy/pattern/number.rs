@@ -1,9 +1,11 @@
 //! Numbers: one, a range, `any`.
 
+use serde::{Deserialize, Serialize};
+
 use super::BadPattern;
 
 /// Numbers from the first to the last, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) struct NumberPattern {
     first: u32,
     last: u32,

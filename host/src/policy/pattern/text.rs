@@ -10,6 +10,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::op::Holds;
 use super::{BadPattern, Facts};
 use crate::names::{IfName, NetworkName, PluginName};
@@ -17,10 +19,10 @@ use crate::names::{IfName, NetworkName, PluginName};
 mod compile;
 
 /// A compiled pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) enum TextPattern {
     /// Without a wildcard or variable.
-    Literal(String),
+    Literal(#[serde(borrow = "'static")] Cow<'static, str>),
     /// Nothing but a variable of the configuration: its value may hold slashes.
     Config(ConfigKey),
     /// By parts between slashes.
@@ -28,7 +30,8 @@ pub(in super::super) enum TextPattern {
 }
 
 /// What stands between two slashes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub(in super::super) enum Part {
     /// `**`: one part or several.
     Any,
@@ -39,19 +42,21 @@ pub(in super::super) enum Part {
 }
 
 /// A piece of a part.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) enum Piece {
-    Literal(String),
+    Literal(#[serde(borrow = "'static")] Cow<'static, str>),
     Star,
     Ifname,
     Config(ConfigKey),
 }
 
 /// `config.a.b=default`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) struct ConfigKey {
-    path: String,
-    default: Option<String>,
+    #[serde(borrow = "'static")]
+    path: Cow<'static, str>,
+    #[serde(borrow = "'static")]
+    default: Option<Cow<'static, str>>,
 }
 
 /// Parts that stand for every link, or for the links to come, where a link's name is expected
@@ -97,7 +102,7 @@ impl TextPattern {
             _ if !pattern.is_constant() => {
                 Err(BadPattern::new("uses a variable", "the name of a network"))
             }
-            Self::Literal(name) => match NetworkName::try_from(name.as_str()) {
+            Self::Literal(name) => match NetworkName::try_from(name.as_ref()) {
                 Ok(_) => Ok(pattern),
                 Err(error) => {
                     let problem = format!("is no network's name: {error}");
@@ -171,7 +176,7 @@ impl TextPattern {
     /// Refuses what could never match: better an error now than a refusal on a node.
     fn check_shape(&self, text: &str, holds: Holds) -> Result<(), BadPattern> {
         let literal = match self {
-            Self::Literal(text) => Some(text.as_str()),
+            Self::Literal(text) => Some(text.as_ref()),
             Self::Config(key) => key.default.as_deref(),
             Self::Parts(_) => None,
         };
@@ -239,7 +244,7 @@ impl Part {
             Self::Pieces(pieces) => pieces
                 .iter()
                 .map(|piece| match piece {
-                    Piece::Literal(text) => text.clone(),
+                    Piece::Literal(text) => text.clone().into_owned(),
                     Piece::Star => "*".to_owned(),
                     Piece::Ifname => facts.ifname.to_owned(),
                     Piece::Config(key) => {
@@ -260,7 +265,9 @@ impl Piece {
 impl ConfigKey {
     /// An empty text counts as absent, as it does to the plugins.
     fn value(&self, facts: &Facts<'_>) -> Option<String> {
-        (facts.config)(&self.path).filter(|text| !text.is_empty()).or_else(|| self.default.clone())
+        (facts.config)(&self.path)
+            .filter(|text| !text.is_empty())
+            .or_else(|| self.default.clone().map(Cow::into_owned))
     }
 
     fn shown(&self, facts: &Facts<'_>) -> String {
@@ -309,7 +316,7 @@ fn match_pieces(pieces: &[Piece], value: &str, facts: &Facts<'_>) -> bool {
     let mut runs = vec![String::new()];
     for piece in pieces {
         let text = match piece {
-            Piece::Literal(text) => Cow::Borrowed(text.as_str()),
+            Piece::Literal(text) => Cow::Borrowed(text.as_ref()),
             Piece::Ifname => Cow::Borrowed(facts.ifname),
             Piece::Config(key) => match key.value(facts) {
                 Some(text) => Cow::Owned(text),

@@ -23,9 +23,7 @@ pub(super) fn compile(text: &str, holds: Holds) -> Result<TextPattern, BadPatter
     let mut parts = Vec::new();
     for (i, part) in text.split('/').enumerate() {
         match part {
-            "" if i == 0 && has_parts => {
-                parts.push(Part::Pieces(vec![Piece::Literal(String::new())]))
-            }
+            "" if i == 0 && has_parts => parts.push(Part::Pieces(vec![Piece::Literal("".into())])),
             "" => {
                 return Err(BadPattern::new(
                     "has an empty part",
@@ -40,7 +38,7 @@ pub(super) fn compile(text: &str, holds: Holds) -> Result<TextPattern, BadPatter
     }
     if parts.iter().all(|part| part.literal().is_some()) {
         let texts: Vec<&str> = parts.iter().filter_map(Part::literal).collect();
-        return Ok(TextPattern::Literal(texts.join("/")));
+        return Ok(TextPattern::Literal(texts.join("/").into()));
     }
     Ok(TextPattern::Parts(parts))
 }
@@ -109,14 +107,14 @@ fn compile_part(part: &str) -> Result<Part, BadPattern> {
             ));
         };
         if !literal.is_empty() {
-            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+            pieces.push(Piece::Literal(std::mem::take(&mut literal).into()));
         }
         pieces.push(piece);
         rest = after;
     }
     literal.push_str(rest);
     if !literal.is_empty() {
-        pieces.push(Piece::Literal(literal));
+        pieces.push(Piece::Literal(literal.into()));
     }
     Ok(Part::Pieces(pieces))
 }
@@ -168,6 +166,9 @@ fn config_key(text: &str) -> Result<ConfigKey, BadPattern> {
             "has a default that is no plain text",
             "a plain one; text that follows a variable goes as \"@{config.bridge=cni0}.*\"",
         )),
-        _ => Ok(ConfigKey { path: path.to_owned(), default: default.map(str::to_owned) }),
+        _ => Ok(ConfigKey {
+            path: path.to_owned().into(),
+            default: default.map(|text| text.to_owned().into()),
+        }),
     }
 }
