@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use wasmcni::call::{self, Reply, World};
 use wasmcni::cli::Called;
-use wasmcni::cni::{MAX_STDIN, Plugin, Request, SpecVersion, Verb};
+use wasmcni::cni::{MAX_STDIN, Plugin, Request, SpecVersion, Verb, stated_version};
 use wasmcni::component::{BUNDLED, Bundled, find};
 use wasmcni::directories::Directories;
 use wasmcni::node::LinuxNode;
@@ -49,14 +49,18 @@ fn serve(plugin: &Bundled) -> Reply {
         version: env!("CARGO_PKG_VERSION"),
         supported: &SpecVersion::ALL,
     };
-    let request = match Verb::from_env(&env) {
+    let stdin = match Verb::from_env(&env) {
         // Called by a person: stdin may be a terminal.
-        Ok(None) => Request::parse(&env, &[], &about),
-        _ => stdin().and_then(|stdin| Request::parse(&env, &stdin, &about)),
+        Ok(None) => Ok(Vec::new()),
+        _ => stdin(),
+    };
+    let request = match stdin {
+        Ok(stdin) => Request::parse(&env, &stdin, &about).map_err(|e| (e, stated_version(&stdin))),
+        Err(error) => Err((error, None)),
     };
     let request = match request {
         Ok(request) => request,
-        Err(error) => return Reply::failure(&error, None),
+        Err((error, version)) => return Reply::failure(&error, version),
     };
     let root = text.get("WASMCNI_ROOT").copied().unwrap_or("/");
     let world = World {

@@ -5,19 +5,19 @@ use serde_json::json;
 use super::{call, conf, node};
 use crate::harness::node::with;
 
-/// Whatever goes wrong, and wherever: one JSON object on stdout, nothing beside it, and exit code 1.
+/// Whatever goes wrong, and wherever: one JSON object on stdout, nothing beside it, and exit code 1. It is in
+/// the version that the configuration states, where one can be read.
 #[test]
 fn errors_are_one_object_on_stdout() {
     let node = node("errors");
     let bridge = conf("bridge");
     for (call, code, labelled) in [
-        (call(&node, "FOO", &bridge), 4, None),
-        (call(&node, "ADD", &bridge).without("CNI_IFNAME"), 4, None),
+        (call(&node, "FOO", &bridge), 4, Some("1.1.0")),
+        (call(&node, "ADD", &bridge).without("CNI_IFNAME"), 4, Some("1.1.0")),
         (call(&node, "ADD", &bridge).stdin("{"), 6, None),
         (call(&node, "ADD", &bridge).stdin([0xff, 0xfe]), 6, None),
-        (call(&node, "ADD", &with(&bridge, json!({ "name": "a/b" }))), 7, None),
+        (call(&node, "ADD", &with(&bridge, json!({ "name": "a/b" }))), 7, Some("1.1.0")),
         (call(&node, "ADD", &with(&bridge, json!({ "cniVersion": "7.0.0" }))), 1, None),
-        // From here on the configuration has been read: the error is told in its version.
         (call(&node, "ADD", &with(&bridge, json!({ "cniVersion": "0.3.1" }))), 8, Some("0.3.1")),
         (call(&node, "STATUS", &with(&bridge, json!({ "vlan": 5000 }))), 7, Some("1.1.0")),
         (call(&node, "STATUS", &with(&bridge, json!({ "mtu": "x" }))), 7, Some("1.1.0")),
