@@ -10,6 +10,7 @@ mod host_local;
 mod host_local_ranges;
 mod loopback;
 mod masquerade;
+mod pages;
 mod ptp;
 mod static_addresses;
 mod vlans;

@@ -7,8 +7,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The plugins that are run.
-const PLUGINS: [&str; 5] = ["bridge", "host-local", "loopback", "ptp", "static"];
+/// The plugins that both have, in Debian's package.
+const PLUGINS: [&str; 15] = [
+    "bandwidth",
+    "bridge",
+    "firewall",
+    "host-device",
+    "host-local",
+    "ipvlan",
+    "loopback",
+    "macvlan",
+    "portmap",
+    "ptp",
+    "sbr",
+    "static",
+    "tuning",
+    "vlan",
+    "vrf",
+];
 
 /// A candidate.
 pub(crate) struct Candidate {
@@ -49,11 +65,11 @@ impl Candidate {
         ])
     }
 
-    /// Executes a plugin as a runtime does, and returns how long it took from start to end.
+    /// Executes a plugin as a runtime does, and returns how long it took from start to end, and what it said.
     ///
     /// # Errors
     /// Its output, when it failed.
-    pub(crate) fn time(&self, call: &Call<'_>) -> Result<Duration, String> {
+    pub(crate) fn time(&self, call: &Call<'_>) -> Result<(Duration, String), String> {
         let mut command = Command::new(self.dir.join(call.plugin));
         self.prepare(&mut command, call);
         let started = Instant::now();
@@ -64,38 +80,42 @@ impl Candidate {
         }
         let output = child.wait_with_output().map_err(|e| e.to_string())?;
         let took = started.elapsed();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stdout);
             return Err(format!("{} {} {}: {said}", self.name, call.plugin, call.verb));
         }
-        Ok(took)
+        Ok((took, said))
     }
 
-    /// Programs executed and system calls made by a call, as strace counts them; `None` without it.
-    pub(crate) fn trace(&self, call: &Call<'_>) -> Option<(usize, usize)> {
+    /// Programs executed and system calls made by a call, as strace counts them, and what it said; `None`
+    /// without strace.
+    pub(crate) fn trace(&self, call: &Call<'_>) -> Option<((usize, usize), String)> {
         let log = Path::new("/run/trace");
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o"]).arg(log).arg(self.dir.join(call.plugin));
         self.prepare(&mut command, call);
         let mut child = command.spawn().ok()?;
-        child.stdin.take()?.write_all(call.configuration.as_bytes()).ok()?;
-        child.wait_with_output().ok()?.status.success().then_some(())?;
+        let _ = child.stdin.take()?.write_all(call.configuration.as_bytes());
+        let output = child.wait_with_output().ok()?;
+        output.status.success().then_some(())?;
         let text = fs::read_to_string(log).ok()?;
-        let executed = text.lines().filter(|l| l.contains("execve(") && l.ends_with("= 0")).count();
+        // Of a call that another process interrupts strace writes a second line: "<... execve resumed>) = 0".
+        let executed = text.lines().filter(|l| l.contains("execve") && l.ends_with("= 0")).count();
         let calls = text.lines().filter(|l| l.contains(" = ")).count();
-        Some((executed, calls))
+        Some(((executed, calls), String::from_utf8(output.stdout).ok()?))
     }
 
-    /// Peak memory of a call and its children, in KiB, as GNU time's `%M`; measured by a shell of its
-    /// own, since the kernel keeps one maximum for all children that ended.
-    pub(crate) fn memory(&self, call: &Call<'_>) -> Option<u64> {
+    /// Peak memory of a call and its children, in KiB, as GNU time's `%M`, and what it said; measured by a
+    /// process of its own, since the kernel keeps one maximum for all children that ended.
+    pub(crate) fn memory(&self, call: &Call<'_>) -> Option<(u64, String)> {
         let mut command = Command::new(std::env::current_exe().ok()?.with_file_name("peak-memory"));
         command.arg(self.dir.join(call.plugin));
         self.prepare(&mut command, call);
         let mut child = command.spawn().ok()?;
-        child.stdin.take()?.write_all(call.configuration.as_bytes()).ok()?;
+        let _ = child.stdin.take()?.write_all(call.configuration.as_bytes());
         let output = child.wait_with_output().ok()?;
-        String::from_utf8(output.stderr).ok()?.lines().last()?.parse().ok()
+        let peak = String::from_utf8(output.stderr).ok()?.lines().last()?.parse().ok()?;
+        Some((peak, String::from_utf8(output.stdout).ok()?))
     }
 
     fn prepare(&self, command: &mut Command, call: &Call<'_>) {

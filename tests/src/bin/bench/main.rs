@@ -14,6 +14,7 @@
 )]
 
 mod candidate;
+mod cases;
 mod rows;
 mod table;
 

@@ -1,17 +1,15 @@
-//! What is compared, and how often.
+//! Samples: each case with each candidate in turn, on fresh containers.
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::candidate::{Call, Candidate};
+use crate::cases::{Case, cases};
 
 /// Rounds that are run before any is counted.
 const WARM_UP: usize = 3;
-
-/// Reservations that a directory holds before host-local is timed on it.
-const RESERVATIONS: [usize; 3] = [10, 1_000, 10_000];
 
 /// A row of the table: samples of both candidates.
 pub(crate) struct Row {
@@ -23,14 +21,6 @@ pub(crate) struct Row {
     pub(crate) trace: [Option<(usize, usize)>; 2],
 }
 
-/// A configuration and the plugin that it is for.
-struct Case {
-    name: String,
-    plugin: &'static str,
-    /// By candidate: bridges and ranges are each candidate's own.
-    configuration: [String; 2],
-}
-
 /// Runs all rows whose names contain `only`.
 pub(crate) fn run(candidates: &[Candidate; 2], rounds: usize, only: Option<&str>) -> Vec<Row> {
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
@@ -40,86 +30,15 @@ pub(crate) fn run(candidates: &[Candidate; 2], rounds: usize, only: Option<&str>
     }
     for case in cases().into_iter().filter(|case| wanted(&case.name)) {
         eprintln!("bench: {}", case.name);
+        let occupants = occupy(candidates, &case);
         rows.extend(add_and_del(candidates, rounds, &case));
+        for (candidate, occupant) in candidates.iter().zip(occupants) {
+            if let Some(mut occupant) = occupant {
+                occupant.del(&mut |_, call| candidate.time(call).unwrap().1);
+            }
+        }
     }
     rows
-}
-
-fn cases() -> Vec<Case> {
-    let both = |make: &dyn Fn(usize) -> String| [make(0), make(1)];
-    let ipam = |who: usize, net: u8| {
-        format!(
-            r#""ipam":{{"type":"host-local","subnet":"10.{}.0.0/16","dataDir":"{}"}}"#,
-            net + who as u8,
-            dir(who)
-        )
-    };
-    let bridge = |more: &'static str, net: u8| {
-        move |who: usize| {
-            let ipam = ipam(who, net);
-            format!(
-                r#"{{"cniVersion":"1.0.0","name":"b{net}","type":"bridge","bridge":"br{net}-{who}","isDefaultGateway":true,{more}{ipam}}}"#
-            )
-        }
-    };
-    let mut cases = vec![
-        Case {
-            name: "bridge + host-local".into(),
-            plugin: "bridge",
-            configuration: both(&bridge("", 10)),
-        },
-        Case {
-            name: "bridge + host-local, ipMasq".into(),
-            plugin: "bridge",
-            configuration: both(&bridge(r#""ipMasq":true,"#, 20)),
-        },
-        Case {
-            name: "ptp + host-local".into(),
-            plugin: "ptp",
-            configuration: both(&|who| {
-                format!(r#"{{"cniVersion":"1.0.0","name":"p","type":"ptp",{}}}"#, ipam(who, 30))
-            }),
-        },
-        Case {
-            name: "loopback".into(),
-            plugin: "loopback",
-            configuration: both(&|_| {
-                r#"{"cniVersion":"1.0.0","name":"lo","type":"loopback"}"#.into()
-            }),
-        },
-    ];
-    for held in RESERVATIONS {
-        let name = format!("host-local, {held} reservations");
-        let configuration = both(&|who| {
-            let network = format!("h{held}");
-            fill(&Path::new(&dir(who)).join(&network), held);
-            format!(
-                r#"{{"cniVersion":"1.0.0","name":"{network}","type":"bridge","ipam":{{"type":"host-local","subnet":"10.128.0.0/16","dataDir":"{}"}}}}"#,
-                dir(who)
-            )
-        });
-        cases.push(Case { name, plugin: "host-local", configuration });
-    }
-    cases
-}
-
-/// Reservations live on the disk, as on a node; beside this program.
-fn dir(who: usize) -> String {
-    let here = std::env::current_exe().unwrap_or_default();
-    here.with_file_name(format!("bench-reservations-{who}")).display().to_string()
-}
-
-/// Writes reservations of other containers, as either implementation would have.
-fn fill(network: &Path, count: usize) {
-    let _ = fs::remove_dir_all(network);
-    fs::create_dir_all(network).unwrap();
-    for i in 0..count {
-        let address = format!("10.128.{}.{}", (i + 2) / 256, (i + 2) % 256);
-        fs::write(network.join(&address), format!("other{i}\r\neth0")).unwrap();
-        if i + 1 == count {
-            fs::write(network.join("last_reserved_ip.0"), address).unwrap();
-        }
-    }
 }
 
 fn version(candidates: &[Candidate; 2], rounds: usize) -> Row {
@@ -127,7 +46,7 @@ fn version(candidates: &[Candidate; 2], rounds: usize) -> Row {
     let mut samples = [Vec::new(), Vec::new()];
     for round in 0..rounds + WARM_UP {
         for (candidate, samples) in candidates.iter().zip(&mut samples) {
-            let took = candidate.time(&call).unwrap();
+            let (took, _) = candidate.time(&call).unwrap();
             if round >= WARM_UP {
                 samples.push(took);
             }
@@ -136,9 +55,19 @@ fn version(candidates: &[Candidate; 2], rounds: usize) -> Row {
     Row {
         name: "VERSION".into(),
         samples,
-        memory: [0, 1].map(|who| candidates[who].memory(&call)),
-        trace: [0, 1].map(|who| candidates[who].trace(&call)),
+        memory: [0, 1].map(|who| candidates[who].memory(&call).map(|(peak, _)| peak)),
+        trace: [0, 1].map(|who| candidates[who].trace(&call).map(|(counts, _)| counts)),
     }
+}
+
+/// Makes the attachment of each candidate that the case wants to be on the node already.
+fn occupy(candidates: &[Candidate; 2], case: &Case) -> [Option<Attachment>; 2] {
+    [0, 1].map(|who| {
+        let list = case.occupant.as_ref()?[who].clone();
+        let mut occupant = Attachment::new(format!("occupant{who}"), list);
+        occupant.add(&mut |_, call| candidates[who].time(call).unwrap().1);
+        Some(occupant)
+    })
 }
 
 fn add_and_del(candidates: &[Candidate; 2], rounds: usize, case: &Case) -> [Row; 2] {
@@ -150,34 +79,111 @@ fn add_and_del(candidates: &[Candidate; 2], rounds: usize, case: &Case) -> [Row;
     };
     let mut rows = [row("ADD"), row("DEL")];
     let mut number = 0;
-    let mut each = |what: &mut dyn FnMut(usize, &mut Row, &Call<'_>)| {
-        for who in [0, 1] {
+    // Calls of plugins before `timed_from` only set the stage.
+    let mut each = |what: &mut dyn FnMut(usize, &mut Row, &Call<'_>) -> String| {
+        for (who, candidate) in candidates.iter().enumerate() {
             number += 1;
-            let container = format!("c{number}");
-            ip(&["netns", "add", &container]);
-            for (verb, row) in ["ADD", "DEL"].iter().zip(&mut rows) {
-                let configuration = &case.configuration[who];
-                what(
-                    who,
-                    row,
-                    &Call { plugin: case.plugin, verb, container: &container, configuration },
-                );
-            }
-            ip(&["netns", "delete", &container]);
+            let mut attachment = Attachment::new(format!("c{number}"), case.list[who].clone());
+            let [add, del] = &mut rows;
+            attachment.add(&mut |place, call| {
+                if place < case.timed_from {
+                    candidate.time(call).unwrap().1
+                } else {
+                    what(who, add, call)
+                }
+            });
+            attachment.del(&mut |place, call| {
+                if place < case.timed_from {
+                    candidate.time(call).unwrap().1
+                } else {
+                    what(who, del, call)
+                }
+            });
         }
     };
+    let timed = case.list[0].len() - case.timed_from;
     for round in 0..rounds + WARM_UP {
+        let mut parts = 0;
         each(&mut |who, row, call| {
-            let took = candidates[who].time(call).unwrap();
+            let (took, said) = candidates[who].time(call).unwrap();
             if round >= WARM_UP {
-                row.samples[who].push(took);
+                // A chain's time is the sum of its plugins'.
+                if parts % timed == 0 {
+                    row.samples[who].push(Duration::ZERO);
+                }
+                *row.samples[who].last_mut().unwrap() += took;
             }
+            parts += 1;
             settle();
+            said
         });
     }
-    each(&mut |who, row, call| row.memory[who] = candidates[who].memory(call));
-    each(&mut |who, row, call| row.trace[who] = candidates[who].trace(call));
+    each(&mut |who, row, call| {
+        let (peak, said) = candidates[who].memory(call).unwrap();
+        row.memory[who] = row.memory[who].max(Some(peak));
+        said
+    });
+    each(&mut |who, row, call| match candidates[who].trace(call) {
+        Some(((programs, calls), said)) => {
+            let (p, c) = row.trace[who].unwrap_or_default();
+            row.trace[who] = Some((p + programs, c + calls));
+            said
+        }
+        // Without strace.
+        None => candidates[who].time(call).unwrap().1,
+    });
     rows
+}
+
+/// A container, and the plugins of its network.
+struct Attachment {
+    container: String,
+    list: Vec<Value>,
+    result: Value,
+}
+
+impl Attachment {
+    fn new(container: String, list: Vec<Value>) -> Self {
+        ip(&["netns", "add", &container]);
+        Self { container, list, result: Value::Null }
+    }
+
+    /// ADD of each plugin, by its place in the list.
+    fn add(&mut self, run: &mut dyn FnMut(usize, &Call<'_>) -> String) {
+        for place in 0..self.list.len() {
+            let said = self.call(place, "ADD", run);
+            self.result = serde_json::from_str(&said).unwrap();
+        }
+    }
+
+    /// DEL of each plugin, the last one first, and of the container.
+    fn del(&mut self, run: &mut dyn FnMut(usize, &Call<'_>) -> String) {
+        for place in (0..self.list.len()).rev() {
+            self.call(place, "DEL", run);
+        }
+        ip(&["netns", "delete", &self.container]);
+    }
+
+    fn call(
+        &self,
+        place: usize,
+        verb: &str,
+        run: &mut dyn FnMut(usize, &Call<'_>) -> String,
+    ) -> String {
+        let mut plugin = self.list[place].clone();
+        // An IPAM plugin that is run alone, with the configuration of a plugin that it serves.
+        let program = plugin["run"].as_str().or(plugin["type"].as_str()).unwrap().to_owned();
+        if !self.result.is_null() {
+            plugin["prevResult"] = self.result.clone();
+        }
+        let call = Call {
+            plugin: &program,
+            verb,
+            container: &self.container,
+            configuration: &plugin.to_string(),
+        };
+        run(place, &call)
+    }
 }
 
 /// Lets the kernel finish what a sample left to it (freeing links, namespaces), so that the next sample
@@ -186,7 +192,7 @@ fn settle() {
     std::thread::sleep(Duration::from_millis(40));
 }
 
-fn ip(words: &[&str]) {
+pub(crate) fn ip(words: &[&str]) {
     assert!(
         Command::new("ip").args(words).status().is_ok_and(|status| status.success()),
         "ip {words:?}"

@@ -34,7 +34,7 @@ pub(crate) fn render(candidates: &[Candidate; 2], rows: &[Row], rounds: usize) -
     }
     let _ = writeln!(
         out,
-        "\nSize on disk of the five plugins: {:.1} MB against {:.1} MB, ratio {:.2}.",
+        "\nSize on disk of the plugins that both have: {:.1} MB against {:.1} MB, ratio {:.2}.",
         ours.size as f64 / 1e6,
         theirs.size as f64 / 1e6,
         ours.size as f64 / theirs.size as f64

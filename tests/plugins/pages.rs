@@ -1,0 +1,112 @@
+//! The example of each page in `docs/plugins`, run as a runtime would.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use wasmcni::component::BUNDLED;
+
+use crate::harness::netns::{Netns, ip};
+use crate::harness::node::{Container, on_a_node, with};
+use crate::harness::sandbox::notice;
+
+/// Kinds of links that a kernel may lack, with the words that make one.
+const RARE: [(&str, &[&str]); 4] = [
+    ("dummy", &["type", "dummy"]),
+    ("ipvlan", &["link", "eth0", "type", "ipvlan"]),
+    ("vlan", &["link", "eth0", "type", "vlan", "id", "5"]),
+    ("vrf", &["type", "vrf", "table", "5"]),
+];
+
+fn pages() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/plugins")
+}
+
+#[test]
+fn each_plugin_has_a_page() {
+    let name = |entry: fs::DirEntry| entry.path().file_stem().unwrap().to_str().unwrap().to_owned();
+    let pages: BTreeSet<String> =
+        fs::read_dir(pages()).unwrap().map(|entry| name(entry.unwrap())).collect();
+    let plugins: BTreeSet<String> = BUNDLED.iter().map(|plugin| plugin.name.to_owned()).collect();
+    assert_eq!(pages, plugins);
+}
+
+/// The conflist of a page.
+fn example(plugin: &str) -> Value {
+    let path = pages().join(plugin).with_extension("md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (_, rest) = page.split_once("## Example\n\n```json\n").expect("an example");
+    let (text, _) = rest.split_once("\n```\n").expect("its end");
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+}
+
+/// A plugin's own configuration, as a runtime makes it of a list.
+fn configurations(list: &Value) -> Vec<Value> {
+    let of_list = json!({ "cniVersion": list["cniVersion"], "name": list["name"] });
+    let plugins = list["plugins"].as_array().expect("a list has plugins");
+    plugins.iter().map(|plugin| with(plugin, of_list.clone())).collect()
+}
+
+/// `eth0` with an address and a default route, and something at its other end.
+fn uplink() -> Netns {
+    let outside = Netns::new("outside");
+    ip(&["link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", "outside"]);
+    ip(&["addr", "add", "192.0.2.2/24", "dev", "eth0"]);
+    ip(&["link", "set", "eth0", "up"]);
+    outside.exec("ip", &["addr", "add", "192.0.2.1/24", "dev", "eth0"]);
+    outside.exec("ip", &["link", "set", "eth0", "up"]);
+    ip(&["route", "add", "default", "via", "192.0.2.1"]);
+    outside
+}
+
+/// What of the example's plugins the kernel lacks.
+fn lacks(plugins: &[Value]) -> Option<&'static str> {
+    let rare = RARE.iter().filter(|(kind, _)| plugins.iter().any(|p| p["type"] == *kind));
+    rare.map(|(kind, words)| {
+        let made = Command::new("ip").args(["link", "add", "probe"]).args(*words).output().unwrap();
+        if made.status.success() {
+            ip(&["link", "delete", "probe"]);
+        }
+        (*kind, made.status.success())
+    })
+    .find_map(|(kind, made)| (!made).then_some(kind))
+}
+
+#[test]
+fn examples_run_as_they_stand() {
+    for plugin in BUNDLED {
+        let list = example(plugin.name);
+        assert!(list.to_string().contains(&format!("\"type\":\"{}\"", plugin.name)), "{list}");
+    }
+    on_a_node(|node| {
+        let _outside = uplink();
+        for plugin in BUNDLED {
+            let plugins = configurations(&example(plugin.name));
+            if let Some(kind) = lacks(&plugins) {
+                notice(&format!(
+                    "the example of {}: this kernel has no {kind}; run `just test-full-kernel`",
+                    plugin.name
+                ));
+                continue;
+            }
+            eprintln!("the example of {}", plugin.name);
+            let container = Container::new(plugin.name);
+            let mut result = Value::Null;
+            for conf in &plugins {
+                let conf = with(conf, json!({ "prevResult": result }));
+                result = node.add(&conf, &container);
+            }
+            for conf in &plugins {
+                node.check(conf, &container, &result).success();
+            }
+            for conf in plugins.iter().rev() {
+                node.del(&with(conf, json!({ "prevResult": result })), &container);
+            }
+            assert_eq!(node.leftovers(&["eth0", "cni0"]), [""; 0], "{}", plugin.name);
+            // Each page has networks of its own.
+            let _ = Command::new("ip").args(["link", "delete", "cni0"]).output();
+        }
+    });
+}
