@@ -38,8 +38,10 @@ cases![
 
 /// `p0` in the host netns, operational, the lower device of what follows.
 fn with_parent(w: &mut World<'_>) -> Parent {
-    w.veth_up("p0", "q0");
+    // First the MAC: the kernel makes a link-local address of it some time after the link is up.
+    w.veth("p0", "q0");
     w.set(Host, "p0", Mac(mac(1))).unwrap();
+    w.pair_up("p0", "q0");
     w.parent(Host, "p0")
 }
 

@@ -351,6 +351,11 @@ impl<'a> World<'a> {
     /// The same, both ends up and operational.
     pub(crate) fn veth_up(&mut self, name: &str, peer: &str) {
         self.veth(name, peer);
+        self.pair_up(name, peer);
+    }
+
+    /// Has a veth pair up and running.
+    pub(crate) fn pair_up(&mut self, name: &str, peer: &str) {
         self.up(Role::Host, name);
         self.up(Role::Container, peer);
         self.wait_up(Role::Host, name, PATIENCE).unwrap();
