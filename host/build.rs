@@ -15,14 +15,14 @@ mod policy;
 mod names;
 
 #[path = "src/kernel"]
-#[allow(unreachable_pub, reason = "it is a part of the host")]
+#[allow(dead_code, unreachable_pub, reason = "it is a part of the host")]
 mod kernel {
     mod role;
     pub(super) use role::Role;
 }
 
 /// CNI type and package of each bundled plugin.
-const PLUGINS: [&str; 5] = ["bridge", "host-local", "loopback", "ptp", "static"];
+const PLUGINS: [&str; 6] = ["bridge", "host-device", "host-local", "loopback", "ptp", "static"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;

@@ -11,6 +11,8 @@ pub struct Directories {
     pub run: PathBuf,
     /// Reservations of networks that name no directory of their own: `/var/lib/cni/networks`.
     pub reservations: PathBuf,
+    /// The kernel's devices: `/sys`.
+    pub sysfs: PathBuf,
 }
 
 impl Directories {
@@ -20,6 +22,7 @@ impl Directories {
             config: root.join("etc/wasmcni"),
             run: root.join("run/wasmcni"),
             reservations: root.join("var/lib/cni/networks"),
+            sysfs: root.join("sys"),
         }
     }
 }

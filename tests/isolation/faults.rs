@@ -6,7 +6,8 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BRIDGE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, prepare, undo_shared, witnessed,
+    BRIDGE, HOST_DEVICE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, prepare, undo_shared,
+    witnessed,
 };
 use crate::harness::netns::Netns;
 use crate::harness::sandbox;
@@ -157,18 +158,26 @@ fn dels_that_fail(lab: &Lab, network: &Network, kinds: &[Kind]) -> Count {
     count
 }
 
-fn fresh_sim() -> Lab {
+fn fresh_sim(network: &Network) -> Lab {
     let lab = Lab::sim();
     prepare(&lab);
+    network.equip(&lab);
     lab
 }
 
 #[test]
 fn sim_adds() {
-    let least =
-        [(&BRIDGE, 18), (&VLAN, 12), (&ISOLATED, 6), (&PTP, 10), (&LOOPBACK, 1), (&HOST_LOCAL, 0)];
+    let least = [
+        (&BRIDGE, 18),
+        (&VLAN, 12),
+        (&ISOLATED, 6),
+        (&PTP, 10),
+        (&LOOPBACK, 1),
+        (&HOST_LOCAL, 0),
+        (&HOST_DEVICE, 9),
+    ];
     for (network, operations) in least {
-        let count = adds_that_fail(&fresh_sim(), network, KINDS);
+        let count = adds_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
         let most = count.operations * KINDS.len();
         assert!(count.failures * 4 >= most * 3, "{network:?} copes too well: {count:?}");
@@ -177,8 +186,8 @@ fn sim_adds() {
 
 #[test]
 fn sim_undos() {
-    for (network, remained) in [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5)] {
-        let left = undos_that_fail(&fresh_sim(), network);
+    for (network, remained) in [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5), (&HOST_DEVICE, 5)] {
+        let left = undos_that_fail(&fresh_sim(network), network);
         assert!(left >= remained, "{network:?}: {left}");
     }
 }
@@ -186,9 +195,9 @@ fn sim_undos() {
 #[test]
 fn sim_dels() {
     for (network, operations) in
-        [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0)]
+        [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0), (&HOST_DEVICE, 1)]
     {
-        let count = dels_that_fail(&fresh_sim(), network, KINDS);
+        let count = dels_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
     }
 }
@@ -197,7 +206,7 @@ fn sim_dels() {
 #[test]
 fn sim_adds_beside_another() {
     for network in [&BRIDGE, &VLAN, &PTP] {
-        let lab = fresh_sim();
+        let lab = fresh_sim(network);
         lab.call(network.plugin(), "ADD", &network.conf(&lab), "red").success();
         let conf = network.conf(&lab);
         let before = lab.state();
@@ -221,6 +230,7 @@ fn on_linux(networks: &[(&Network, usize)]) {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
             prepare(&lab);
+            network.equip(&lab);
             let count = adds_that_fail(&lab, network, FEW);
             assert!(count.operations >= *operations, "{network:?}: {count:?}");
             undo_shared(&lab);
@@ -248,4 +258,9 @@ fn linux_bridge() {
 #[test]
 fn linux_ptp_and_loopback() {
     on_linux(&[(&PTP, 10), (&LOOPBACK, 1), (&HOST_LOCAL, 0)]);
+}
+
+#[test]
+fn linux_host_device() {
+    on_linux(&[(&HOST_DEVICE, 9)]);
 }

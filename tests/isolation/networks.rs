@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wasmcni::component::{Bundled, find};
 use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
-use wasmcni::kernel::{Kernel, Role, SysctlKey};
+use wasmcni::kernel::{Kernel, KindSpec, Link, LinkChange, LinkSpec, Role, SysctlKey};
 
 use super::lab::{Lab, Machine, netns};
 use crate::harness::netns as witness;
@@ -35,6 +35,9 @@ pub(crate) const ISOLATED: Network = Network {
 };
 pub(crate) const PTP: Network = Network { plugin: "ptp", more: || json!({ "ipMasq": true }) };
 pub(crate) const LOOPBACK: Network = Network { plugin: "loopback", more: || json!({}) };
+/// With addresses, which need IPv6 on the device: it is off in the container, as [`prepare`] leaves it.
+pub(crate) const HOST_DEVICE: Network =
+    Network { plugin: "host-device", more: || json!({ "device": DEVICE }) };
 pub(crate) const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
 
 impl Network {
@@ -56,6 +59,40 @@ impl Network {
         let Value::Object(more) = (self.more)() else { panic!("an object") };
         conf.as_object_mut().unwrap().extend(more);
         conf
+    }
+}
+
+/// A device of the node, and the other end of its cable.
+const DEVICE: &str = "ens5";
+const CABLE: &str = "cable";
+
+/// Is it what a node has before any attachment?
+fn is_hardware(name: &str) -> bool {
+    [DEVICE, CABLE].contains(&name)
+}
+
+impl Network {
+    /// Gives the node what the network needs to be there.
+    pub(crate) fn equip(&self, lab: &Lab) {
+        if self.plugin != HOST_DEVICE.plugin {
+            return;
+        }
+        let mut kernel = kernel_of(lab);
+        // Or else the kernel would add addresses when it likes.
+        let ipv6 = key("net/ipv6/conf/default/disable_ipv6");
+        kernel.sysctl_set(Role::Host, &ipv6, "1").unwrap();
+        let kind = KindSpec::Veth {
+            peer: CABLE.try_into().unwrap(),
+            peer_netns: Role::Host,
+            peer_mac: None,
+        };
+        let spec = LinkSpec { name: DEVICE.try_into().unwrap(), mtu: None, mac: None, kind };
+        let device = kernel.link_create(Role::Host, &spec).unwrap();
+        let alias = LinkChange::Alias("uplink".to_owned());
+        kernel.link_set(Role::Host, device.index, &alias).unwrap();
+        for index in [device.index, device.parent.unwrap()] {
+            kernel.link_set(Role::Host, index, &LinkChange::Up).unwrap();
+        }
     }
 }
 
@@ -93,7 +130,12 @@ pub(crate) fn prepare(lab: &Lab) {
 pub(crate) fn undo_shared(lab: &Lab) {
     let mut kernel = kernel_of(lab);
     let links = kernel.links(Role::Host).unwrap();
-    for link in links.iter().rev().filter(|link| link.name.as_str() != "lo") {
+    for link in links.iter().filter(|link| link.name.as_str() == DEVICE && !link.up) {
+        // A device that was given back is down.
+        kernel.link_set(Role::Host, link.index, &LinkChange::Up).unwrap();
+    }
+    let made = |link: &&Link| link.name.as_str() != "lo" && !is_hardware(link.name.as_str());
+    for link in links.iter().rev().filter(made) {
         // One end of a pair may have gone with the other.
         if kernel.link_by_index(Role::Host, link.index).unwrap().is_some() {
             kernel.link_delete(Role::Host, link.index).unwrap();
@@ -110,11 +152,18 @@ pub(crate) fn undo_shared(lab: &Lab) {
 pub(crate) fn witnessed(lab: &Lab) {
     assert_eq!(lab.files(), [""; 0]);
     if require("ip") {
-        assert_eq!(witness::names(&witness::ip_json(&["link"])), ["lo"]);
+        let mut links = witness::names(&witness::ip_json(&["link"]));
+        links.retain(|name| !is_hardware(name));
+        assert_eq!(links, ["lo"]);
         let routes = witness::ip_json(&["route", "show", "table", "all"]);
         let by = |route: &Value| route["dev"].as_str().map(str::to_owned);
         assert!(
-            routes.as_array().unwrap().iter().filter_map(by).all(|dev| dev == "lo"),
+            routes
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(by)
+                .all(|dev| dev == "lo" || is_hardware(&dev)),
             "{routes}"
         );
     }

@@ -11,6 +11,7 @@ mod intents;
 mod ipv6;
 mod links;
 mod missing;
+mod moves;
 mod observe;
 mod routes;
 mod run;
@@ -27,6 +28,7 @@ use run::Group;
 /// Every group of cases.
 const GROUPS: &[Group] = &[
     links::CASES,
+    moves::CASES,
     bridges::CASES,
     vlans::CASES,
     stacked::CASES,
@@ -62,6 +64,7 @@ mod on_both {
     use super::run;
 
     on_both!(
-        links, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls, intents, missing
+        links, moves, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls, intents,
+        missing
     );
 }

@@ -188,6 +188,25 @@ impl<'a> World<'a> {
         self.did_it(&format!("set {name} in {netns} {words}"), answer)
     }
 
+    /// `ip link set netns … name … alias …`. What the kernel reports of it must be what it says when it is
+    /// asked.
+    pub(crate) fn move_link(
+        &mut self,
+        from: Role,
+        name: &str,
+        to: Role,
+        new: &str,
+        alias: &str,
+    ) -> Done {
+        let index = self.index(from, name);
+        let moved = self.kernel.link_move(from, index, to, &ifname(new), alias);
+        if let Ok(link) = &moved {
+            let asked = self.kernel.link_by_name(to, &ifname(new)).unwrap();
+            assert_eq!(asked.as_ref(), Some(link), "{new}");
+        }
+        self.did(&format!("move {name} of {from} to {new}"), moved, |_| "done".to_owned()).map(drop)
+    }
+
     /// `ip link set up`, which must succeed.
     pub(crate) fn up(&mut self, netns: Role, name: &str) {
         self.set(netns, name, LinkChange::Up).unwrap();

@@ -256,6 +256,41 @@ fn ptp_does_what_the_reference_does() {
     });
 }
 
+fn device(subnets: &[&str], more: Value) -> Value {
+    with(&json!({ "type": "host-device", "device": "ens5", "ipam": of(subnets) }), more)
+}
+
+/// A device, which has its MAC.
+const DEVICE: &[&str] =
+    &["link add ens5 address 02:00:00:00:00:05 type veth peer name cable", "link set cable up"];
+
+fn device_cases() -> Vec<Case> {
+    let both = [V4, V6];
+    let by_mac = json!({ "device": null, "hwaddr": "02:00:00:00:00:05" });
+    let static_both = addresses(json!([
+        { "address": "10.77.0.9/24", "gateway": "10.77.0.1" }, { "address": "fd77::9/64" },
+    ]));
+    let cases = vec![
+        case("v4", device(&[V4], json!({}))),
+        case("v6", device(&[V6], json!({}))),
+        Case { versions: &VERSIONS, ..case("dual stack", device(&both, json!({}))) },
+        case("by MAC", device(&[V4], by_mac)),
+        case("no IPAM", device(&[], json!({ "ipam": {} }))),
+        case("static addresses", device(&[], json!({ "ipam": static_both }))),
+        case("dns", device(&[V4], json!({ "dns": { "nameservers": ["192.0.2.1"] } }))),
+        case(
+            "routes",
+            routed(device(&both, json!({})), json!([{ "dst": "0.0.0.0/0" }, { "dst": "::/0" }])),
+        ),
+    ];
+    cases.into_iter().map(|case| Case { before: DEVICE, ..case }).collect()
+}
+
+#[test]
+fn host_device_does_what_the_reference_does() {
+    compare(device_cases());
+}
+
 #[test]
 fn loopback_does_what_the_reference_does() {
     with_both(|both| {

@@ -8,7 +8,7 @@ use super::undoing::{self, Taken};
 use super::{Job, World, journal, journal_error, netns_error, not_own_netns, runner};
 use crate::cni::{CniError, CniResult, Code};
 use crate::component::Bundled;
-use crate::journal::{Journal, Journals, Undo};
+use crate::journal::{Journal, Journals, MovedLink, Undo};
 use crate::kernel::{Kernel, Role};
 
 /// Serves ADD; returns the result's JSON.
@@ -87,7 +87,9 @@ fn stands(kernel: &mut dyn Kernel, journal: &Journal) -> bool {
     let netns = kernel.netns(Role::Container);
     let mut links = 0;
     for (_, record) in journal.open_records(0) {
-        let Undo::Link { at, .. } = record.undo else { continue };
+        let (Undo::Link { at, .. } | Undo::MovedLink(MovedLink { at, .. })) = record.undo else {
+            continue;
+        };
         if at.role != Role::Container {
             continue;
         }

@@ -5,6 +5,7 @@
 
 mod address;
 mod bridge;
+mod devices;
 mod intents;
 mod link;
 mod reservations;
@@ -23,6 +24,7 @@ use crate::kernel::{Errno, IfIndex, Kernel, KernelError, Owner, Role};
 use crate::names::{Attachment, IfName, PluginName};
 use crate::policy::{Denied, Facts, Grants, Op};
 
+pub use devices::DeviceKey;
 pub use link::{NewBridge, NewVeth};
 pub use reservations::OpenStore;
 pub use sysctl::Family;
@@ -144,13 +146,15 @@ pub struct Gate {
     call: Rc<Call>,
     grants: Rc<Grants>,
     plugin: PluginName,
+    /// Links of devices that were found in this call: these may be taken.
+    found: Vec<LinkHandle>,
     last_refusal: Option<(String, bool)>,
 }
 
 impl Gate {
     /// A gate for `plugin` with what it was granted.
     pub fn new(call: Rc<Call>, grants: Rc<Grants>, plugin: PluginName) -> Self {
-        Self { call, grants, plugin, last_refusal: None }
+        Self { call, grants, plugin, found: Vec::new(), last_refusal: None }
     }
 
     /// The call that it belongs to.

@@ -91,6 +91,11 @@ impl HostLink for Ctx {
         Ok(self.counted()?.wait_addrs(&link, timeout_ms)?)
     }
 
+    fn hand_back(&mut self, this: Resource<LinkHandle>) -> Answer<()> {
+        let link = self.get(&this)?;
+        Ok(self.counted()?.hand_back(&link)?)
+    }
+
     fn delete(&mut self, this: Resource<LinkHandle>) -> Answer<()> {
         let link = self.get(&this)?;
         Ok(self.counted()?.delete_link(&link)?)

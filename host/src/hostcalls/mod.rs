@@ -3,6 +3,7 @@
 mod bridge_port;
 mod convert;
 mod delegate;
+mod devices;
 mod link;
 mod log;
 mod nat;
@@ -115,6 +116,11 @@ impl Ctx {
         Ok(self.table.get(handle)?.clone())
     }
 
+    /// What a handle stood for that the guest gave away.
+    fn take<T: 'static>(&mut self, handle: Resource<T>) -> Result<T, Trapping> {
+        Ok(self.table.delete(handle)?)
+    }
+
     /// A new handle. How many a guest may hold is bounded by its host calls.
     fn push<T: Send + 'static>(&mut self, value: T) -> Result<Resource<T>, Trapping> {
         Ok(self.table.push(value)?)
@@ -169,6 +175,9 @@ pub(crate) fn link(linker: &mut Linker<Ctx>, interfaces: &[String]) -> wasmtime:
             "wasmcni:net/nat@0.1.0" => net::nat::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?,
             "wasmcni:net/spoof-guard@0.1.0" => {
                 net::spoof_guard::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
+            "wasmcni:net/devices@0.1.0" => {
+                net::devices::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
             "wasmcni:ipam/reservations@0.1.0" => {
                 ipam::reservations::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;

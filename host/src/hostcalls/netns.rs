@@ -162,10 +162,15 @@ impl HostNetns for Ctx {
 
     fn adopt(
         &mut self,
-        _: Resource<Netns>,
-        _: Resource<LinkHandle>,
+        this: Resource<Netns>,
+        link: Resource<LinkHandle>,
+        name: String,
     ) -> Answer<Resource<LinkHandle>> {
-        unserved("adopt")
+        let role = self.get(&this)?.role;
+        // It is the guest's no more, whatever comes of it.
+        let link = self.take(link)?;
+        let link = self.counted()?.adopt(&link, role, &name)?;
+        Ok(self.push(link)?)
     }
 
     fn drop(&mut self, this: Resource<Netns>) -> wasmtime::Result<()> {

@@ -6,6 +6,7 @@
 //! gone at reboot, as the kernel's objects are. See `docs/decisions/0003-journal.md`.
 
 mod file;
+mod moved;
 mod undo;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::kernel::{
 use crate::names::{IfName, Mac, PluginName};
 
 pub use file::{Journal, JournalError, Journals};
+pub use moved::MovedLink;
 pub use undo::{Reservations, Undoing};
 
 /// A network namespace as a journal knows it: a path may come to mean another one, an identity not.
@@ -44,6 +46,8 @@ pub enum Undo {
         /// The address that it was made with: known before it is made, as the index is not.
         mac: Mac,
     },
+    /// Give a link back that was taken from the other namespace.
+    MovedLink(MovedLink),
     /// Take an address from a link that was there before.
     Address {
         /// Where.
@@ -143,6 +147,7 @@ impl Undo {
             | Self::Vlan { at, .. }
             | Self::DeletedVlan { at, .. }
             | Self::Sysctl { at, .. } => Some(*at),
+            Self::MovedLink(moved) => Some(moved.at),
             Self::Masquerade(_)
             | Self::SpoofGuard(_)
             | Self::Reservation { .. }

@@ -58,6 +58,7 @@ impl Undoing<'_> {
     /// What is shared comes last: while the attachment's own port is on a bridge, the bridge is in use.
     pub fn run(&mut self, journal: &mut Journal, from: usize) -> Vec<String> {
         let mut failures = Vec::new();
+        let standing = journal.complete();
         let open = journal.open_records(from);
         let (own, shared): (Vec<_>, Vec<_>) =
             open.into_iter().partition(|(_, record)| record.sharing == Sharing::Own);
@@ -65,7 +66,7 @@ impl Undoing<'_> {
             if !self.is_due(&record) {
                 continue;
             }
-            match self.one(&record, journal.attachment()) {
+            match self.one(&record, journal.attachment(), standing) {
                 Ok(()) => journal.undone(id),
                 Err(e) => failures.push(e),
             }
@@ -81,7 +82,13 @@ impl Undoing<'_> {
         }
     }
 
-    fn one(&mut self, record: &Record, attachment: &Attachment) -> Result<(), String> {
+    /// `standing`: the ADD that did it succeeded.
+    fn one(
+        &mut self,
+        record: &Record,
+        attachment: &Attachment,
+        standing: bool,
+    ) -> Result<(), String> {
         match &record.undo {
             Undo::Reservation { data_dir, address } => {
                 self.reservations.release(data_dir, attachment, *address)
@@ -89,6 +96,9 @@ impl Undoing<'_> {
             Undo::Native { plugin } => self.reservations.native_del(plugin),
             Undo::Masquerade(entry) => said(self.kernel.masquerade_delete(entry)),
             Undo::SpoofGuard(guard) => said(self.kernel.spoof_guard_delete(guard)),
+            Undo::MovedLink(moved) => {
+                said(tolerate_gone(moved.take_back(self.kernel, record.index, standing)))
+            }
             Undo::Link { at, .. }
             | Undo::Address { at, .. }
             | Undo::Route { at, .. }
@@ -126,7 +136,8 @@ impl Undoing<'_> {
             Undo::Vlan { link, vlan, .. } => self.kernel.bridge_vlan_delete(role, *link, vlan),
             Undo::DeletedVlan { link, vlan, .. } => self.kernel.bridge_vlan_add(role, *link, vlan),
             Undo::Sysctl { key, back, .. } => self.kernel.sysctl_set(role, key, back),
-            Undo::Masquerade(_)
+            Undo::MovedLink(_)
+            | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
             | Undo::Reservation { .. }
             | Undo::Native { .. } => Ok(()),
@@ -164,6 +175,7 @@ impl Undoing<'_> {
             | Undo::Port { .. }
             | Undo::DeletedVlan { .. }
             | Undo::Sysctl { .. }
+            | Undo::MovedLink(_)
             | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
             | Undo::Reservation { .. }

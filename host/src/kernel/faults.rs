@@ -245,6 +245,18 @@ impl<K: Kernel> Kernel for Faults<K> {
         self.act("link_set", object, |kernel| kernel.link_set(netns, index, change))
     }
 
+    fn link_move(
+        &mut self,
+        from: Role,
+        index: IfIndex,
+        to: Role,
+        name: &IfName,
+        alias: &str,
+    ) -> Result<Link> {
+        let object = format!("{} in {from} to {name} in {to}", index.0);
+        self.act("link_move", object, |kernel| kernel.link_move(from, index, to, name, alias))
+    }
+
     fn link_wait_up(&mut self, netns: Role, index: IfIndex, timeout: Duration) -> Result<()> {
         self.kernel.link_wait_up(netns, index, timeout)
     }

@@ -12,6 +12,7 @@ mod words;
 pub mod faults;
 pub mod linux;
 pub mod sim;
+pub mod sysfs;
 
 pub use errno::{Errno, KernelError};
 pub use model::*;
@@ -59,6 +60,23 @@ pub trait Kernel {
     /// # Errors
     /// `ENODEV`: no such link. `EBUSY`, `EINVAL`, `EEXIST`: as the kernel has it for the change.
     fn link_set(&mut self, netns: Role, index: IfIndex, change: &LinkChange) -> Result<()>;
+
+    /// Takes a link into the other namespace, under a new name and with this alias (empty: none). It arrives
+    /// down; its addresses, routes and master are gone, and its index may differ. Returns it as it is there.
+    ///
+    /// Equivalent: `ip link set dev … netns … name NAME alias ALIAS`.
+    ///
+    /// # Errors
+    /// `EEXIST`: the name is taken there. `EINVAL`: a link that does not move, such as a bridge. `ENODEV`: no
+    /// such link.
+    fn link_move(
+        &mut self,
+        from: Role,
+        index: IfIndex,
+        to: Role,
+        name: &IfName,
+        alias: &str,
+    ) -> Result<Link>;
 
     /// Waits until the link is operationally up (RFC 2863 `up` or `unknown`), at most `timeout`.
     ///

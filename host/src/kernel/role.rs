@@ -14,6 +14,17 @@ pub enum Role {
     Container,
 }
 
+impl Role {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Host => Self::Container,
+            Self::Container => Self::Host,
+        }
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -239,6 +239,7 @@ const SYSCTL: Key = must("key", Holds::SysctlKey);
 const DESTINATION: Key = must("to", Holds::Destination);
 const TABLE: Key =
     Key { name: "table", holds: Holds::Number(1, u32::MAX), need: Need::Else(MAIN_TABLE) };
+const DEVICE_KEY: Key = must("by", Holds::Word(&["auxiliary", "mac", "name", "path", "pci"]));
 const VLANS: Key = must("vlan", Holds::Number(1, 4094));
 
 /// Every kind of act. A function of the WIT is bound to them by [`IMPORTS`].
@@ -262,6 +263,9 @@ pub static OPS: &[OpKind] = &[
     here("link.set-promisc", &[NAME]),
     here("link.set-master", &[NAME, must("master", Holds::Link)]),
     here("link.delete", &[NAME]),
+    here("link.move", &[NAME, must("from", Holds::Link)]),
+    here("link.hand-back", &[NAME, must("as", Holds::Link)]),
+    anywhere("device.find", &[DEVICE_KEY, must("device", Holds::Text)]),
     here("addr.add", &[NAME, WITHIN]),
     here("addr.delete", &[NAME, WITHIN]),
     here("route.add", &[NAME, DESTINATION, TABLE]),
@@ -290,6 +294,7 @@ const SYSCTLS: &str = "wasmcni:net/sysctl@0.1.0";
 const FORWARDING: &str = "wasmcni:net/forwarding@0.1.0";
 const NAT: &str = "wasmcni:net/nat@0.1.0";
 const SPOOF_GUARD: &str = "wasmcni:net/spoof-guard@0.1.0";
+const DEVICES: &str = "wasmcni:net/devices@0.1.0";
 const RESERVATIONS: &str = "wasmcni:ipam/reservations@0.1.0";
 const RESOLV_CONF: &str = "wasmcni:ipam/resolv-conf@0.1.0";
 const DELEGATE: &str = "wasmcni:cni/delegate@0.1.0";
@@ -312,6 +317,7 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (NETNS, "[method]netns.delete-route", &["route.delete", "link.create"]),
     (NETNS, "[method]netns.routes", &["route.read"]),
     (NETNS, "[method]netns.route-to", &["route.read"]),
+    (NETNS, "[method]netns.adopt", &["link.move"]),
     (LINK, "[resource-drop]link", &[]),
     (LINK, "[method]link.info", &[]),
     (LINK, "[method]link.set-up", &["link.set-up", "link.create"]),
@@ -326,6 +332,14 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (LINK, "[method]link.wait-up", &[]),
     (LINK, "[method]link.wait-addrs", &[]),
     (LINK, "[method]link.delete", &["link.delete", "link.create"]),
+    (LINK, "[method]link.hand-back", &["link.hand-back", "link.move"]),
+    (DEVICES, "find-by-name", &["device.find"]),
+    (DEVICES, "find-by-mac", &["device.find"]),
+    (DEVICES, "find-by-path", &["device.find"]),
+    (DEVICES, "find-by-pci", &["device.find"]),
+    (DEVICES, "find-by-auxiliary", &["device.find"]),
+    (DEVICES, "pci-driver", &["device.find"]),
+    (DEVICES, "pci-address", &[]),
     (BRIDGE_PORT, "set-hairpin", &["bridge-port.set-hairpin", "link.create"]),
     (BRIDGE_PORT, "set-isolated", &["bridge-port.set-isolated", "link.create"]),
     (BRIDGE_PORT, "add-vlan", &["bridge-port.add-vlan"]),

@@ -12,6 +12,7 @@ use crate::bindings::wasmcni::net::types;
 use crate::error::code;
 
 pub use crate::bindings::wasmcni::net::bridge_port::{self, Tagging, VlanRange};
+pub use crate::bindings::wasmcni::net::devices;
 pub use crate::bindings::wasmcni::net::forwarding;
 pub use crate::bindings::wasmcni::net::link::{AddressInfo, Detection, Link, LinkInfo, PortInfo};
 pub use crate::bindings::wasmcni::net::netns::{

@@ -11,6 +11,7 @@ mod bridge;
 mod create;
 mod deferred;
 mod link;
+mod moving;
 mod netns;
 mod nft;
 mod route;
@@ -149,6 +150,18 @@ impl Kernel for LinuxKernel {
     fn link_set(&mut self, netns: Role, index: IfIndex, change: &LinkChange) -> Result<()> {
         link::set(&mut self.namespaces, netns, index, change)
             .trying(|| format!("setting link {} in {netns} to \"{change}\"", index.0))
+    }
+
+    fn link_move(
+        &mut self,
+        from: Role,
+        index: IfIndex,
+        to: Role,
+        name: &IfName,
+        alias: &str,
+    ) -> Result<Link> {
+        moving::move_link(&mut self.namespaces, (from, index), to, name, alias)
+            .trying(|| format!("moving link {} of {from} to \"{name}\" in {to}", index.0))
     }
 
     fn link_wait_up(&mut self, netns: Role, index: IfIndex, timeout: Duration) -> Result<()> {

@@ -104,6 +104,21 @@ impl Kernel for Sim {
         self.act(netns, words, |node, key, roles| node.link_set(roles, key, index, change))
     }
 
+    fn link_move(
+        &mut self,
+        from: Role,
+        index: IfIndex,
+        to: Role,
+        name: &IfName,
+        alias: &str,
+    ) -> Result<Link> {
+        let words = || format!("moving link {} of {from} to \"{name}\" in {to}", index.0);
+        self.act(from, words, |node, key, roles| {
+            let id = node.link_move(key, index, roles.key(to)?, name, alias)?;
+            node.link(id)
+        })
+    }
+
     fn link_wait_up(&mut self, netns: Role, index: IfIndex, timeout: Duration) -> Result<()> {
         let words = || format!("waiting for link {} in {netns} to come up", index.0);
         self.wait(netns, words, |node, key| node.wait_up(key, index, timeout))

@@ -213,9 +213,29 @@ impl Node {
                 let master = self.find(netns, *master).map_err(|_| Errno::EINVAL)?;
                 self.set_master(id, Some(master))?;
             }
-            LinkChange::Netns(target) => self.move_to(id, roles.key(*target)?)?,
+            LinkChange::Netns(target) => {
+                let name = self.dev(id)?.name.clone();
+                self.move_to(id, roles.key(*target)?, &name)?;
+            }
         }
         self.settle()
+    }
+
+    /// `do_setlink` with a namespace, a name and an alias.
+    pub(super) fn link_move(
+        &mut self,
+        netns: NetnsKey,
+        index: IfIndex,
+        target: NetnsKey,
+        name: &IfName,
+        alias: &str,
+    ) -> Answer<DeviceId> {
+        let id = self.find(netns, index)?;
+        rules::alias(alias)?;
+        self.move_to(id, target, name)?;
+        self.dev_mut(id)?.alias = Some(alias.to_owned()).filter(|text| !text.is_empty());
+        self.settle()?;
+        Ok(id)
     }
 
     fn set_mtu(&mut self, id: DeviceId, mtu: u32) -> Answer<()> {
@@ -320,7 +340,7 @@ impl Node {
 
     /// `__dev_change_net_namespace`: the link is set down, loses its master, its addresses, its routes
     /// and its sysctls, and keeps its index if that is free.
-    fn move_to(&mut self, id: DeviceId, target: NetnsKey) -> Answer<()> {
+    fn move_to(&mut self, id: DeviceId, target: NetnsKey, name: &IfName) -> Answer<()> {
         let device = self.dev(id)?;
         if device.netns == target {
             return Ok(());
@@ -333,14 +353,15 @@ impl Node {
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => {}
         }
-        let (name, index) = (device.name.clone(), device.index);
-        self.name_is_free(target, &name)?;
+        let index = device.index;
+        self.name_is_free(target, name)?;
         self.set_down(id)?;
         self.set_master(id, None)?;
         self.forget_routes(|route| route.device == id);
         let index = if self.find(target, index).is_ok() { self.free_index(target)? } else { index };
         let device = self.dev_mut(id)?;
         device.netns = target;
+        device.name = name.clone();
         device.index = index;
         device.addresses.clear();
         device.sysctls.clear();
