@@ -53,8 +53,12 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 5] = [
+pub static BUNDLED: [Bundled; 6] = [
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
+    bundled!(
+        "flannel",
+        "has another plugin attach containers to this node's share of a flannel network"
+    ),
     bundled!("host-local", "hands out addresses from ranges, kept in files of the node"),
     bundled!("loopback", "raises the loopback interface"),
     bundled!("ptp", "connects a container to the node by a veth pair and routes"),
