@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 
 /// Which modules of the host a module may import, by the first name of the path. `names` and
 /// `directories` are for all; `call` and `cli` know everything.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("names", &[]),
     ("directories", &[]),
     ("cni", &[]),
     ("kernel", &[]),
     ("ipam", &[]),
+    ("flannel", &[]),
     ("config", &[]),
     ("policy", &["kernel"]),
     ("journal", &["kernel"]),
-    ("gate", &["policy", "journal", "kernel", "ipam"]),
+    ("gate", &["policy", "journal", "kernel", "ipam", "flannel"]),
     ("component", &["policy"]),
-    ("hostcalls", &["bindings", "gate", "kernel", "ipam", "cni", "policy", "component"]),
+    ("hostcalls", &["bindings", "gate", "kernel", "ipam", "flannel", "cni", "policy", "component"]),
 ];
 
 /// Files that may hold unsafe code, each with its reason at its head.

@@ -11,6 +11,12 @@ pub struct Directories {
     pub run: PathBuf,
     /// Reservations of networks that name no directory of their own: `/var/lib/cni/networks`.
     pub reservations: PathBuf,
+    /// Delegates' configurations of flannel networks that name no directory of their own:
+    /// `/var/lib/cni/flannel`.
+    pub saved_configurations: PathBuf,
+    /// The share of the cluster's network that this node has, if a network names no file of its own:
+    /// `/run/flannel/subnet.env`.
+    pub subnet_file: PathBuf,
     /// The kernel's devices: `/sys`.
     pub sysfs: PathBuf,
 }
@@ -22,6 +28,8 @@ impl Directories {
             config: root.join("etc/wasmcni"),
             run: root.join("run/wasmcni"),
             reservations: root.join("var/lib/cni/networks"),
+            saved_configurations: root.join("var/lib/cni/flannel"),
+            subnet_file: root.join("run/flannel/subnet.env"),
             sysfs: root.join("sys"),
         }
     }

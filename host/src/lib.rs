@@ -9,6 +9,7 @@
 //!                                   ─▶ journal   what was done, and how to take it back
 //!                                   ─▶ kernel    links, addresses, routes: linux | sim
 //!                                   ─▶ ipam      addresses that attachments hold
+//!                                   ─▶ flannel   files of flannel networks
 //! ```
 //!
 //! Host calls hold a [`gate::Gate`], never a kernel. `names` and `directories` are for all.
@@ -20,6 +21,7 @@ pub mod cni;
 pub mod component;
 pub mod config;
 pub mod directories;
+pub mod flannel;
 pub mod gate;
 pub mod hostcalls;
 pub mod ipam;

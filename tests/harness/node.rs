@@ -117,12 +117,14 @@ impl Node {
         left
     }
 
-    /// Reservations and journals.
+    /// Reservations, journals, saved configurations.
     pub(crate) fn files(&self) -> Vec<String> {
         let mut left: Vec<String> =
             self.reservations().iter().map(|a| format!("reservation {a}")).collect();
         let journals = walk(&self.below("run/wasmcni/attachments"));
         left.extend(journals.iter().map(|file| format!("journal {}", file.display())));
+        let saved = walk(&self.below("var/lib/cni/flannel"));
+        left.extend(saved.iter().map(|file| format!("saved {}", file.display())));
         left
     }
 

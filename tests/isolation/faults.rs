@@ -6,8 +6,8 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BRIDGE, HOST_DEVICE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, prepare, undo_shared,
-    witnessed,
+    BRIDGE, FLANNEL, HOST_DEVICE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, prepare,
+    undo_shared, witnessed,
 };
 use crate::harness::netns::Netns;
 use crate::harness::sandbox;
@@ -172,6 +172,7 @@ fn sim_adds() {
         (&VLAN, 12),
         (&ISOLATED, 6),
         (&PTP, 10),
+        (&FLANNEL, 18),
         (&LOOPBACK, 1),
         (&HOST_LOCAL, 0),
         (&HOST_DEVICE, 9),
@@ -186,7 +187,9 @@ fn sim_adds() {
 
 #[test]
 fn sim_undos() {
-    for (network, remained) in [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5), (&HOST_DEVICE, 5)] {
+    for (network, remained) in
+        [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5), (&FLANNEL, 10), (&HOST_DEVICE, 5)]
+    {
         let left = undos_that_fail(&fresh_sim(network), network);
         assert!(left >= remained, "{network:?}: {left}");
     }
@@ -194,9 +197,15 @@ fn sim_undos() {
 
 #[test]
 fn sim_dels() {
-    for (network, operations) in
-        [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0), (&HOST_DEVICE, 1)]
-    {
+    for (network, operations) in [
+        (&BRIDGE, 3),
+        (&VLAN, 1),
+        (&PTP, 2),
+        (&FLANNEL, 3),
+        (&LOOPBACK, 1),
+        (&HOST_LOCAL, 0),
+        (&HOST_DEVICE, 1),
+    ] {
         let count = dels_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
     }
@@ -205,7 +214,7 @@ fn sim_dels() {
 /// With another attachment on the bridge, what is shared stays and the rest goes.
 #[test]
 fn sim_adds_beside_another() {
-    for network in [&BRIDGE, &VLAN, &PTP] {
+    for network in [&BRIDGE, &VLAN, &PTP, &FLANNEL] {
         let lab = fresh_sim(network);
         lab.call(network.plugin(), "ADD", &network.conf(&lab), "red").success();
         let conf = network.conf(&lab);
@@ -263,4 +272,9 @@ fn linux_ptp_and_loopback() {
 #[test]
 fn linux_host_device() {
     on_linux(&[(&HOST_DEVICE, 9)]);
+}
+
+#[test]
+fn linux_flannel() {
+    on_linux(&[(&FLANNEL, 18)]);
 }

@@ -4,7 +4,9 @@
 use serde_json::json;
 
 use super::lab::{Lab, assert_same};
-use super::networks::{BRIDGE, HOST_DEVICE, Network, PTP, prepare, undo_shared, witnessed};
+use super::networks::{
+    BRIDGE, FLANNEL, HOST_DEVICE, Network, PTP, prepare, undo_shared, witnessed,
+};
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
 use crate::harness::sandbox;
@@ -67,6 +69,14 @@ fn adds_of_host_device() {
     });
 }
 
+#[test]
+fn adds_of_flannel() {
+    sandbox::run(|| {
+        let kills = kill_adds(&FLANNEL);
+        assert!(kills >= 4 * 18, "{kills}");
+    });
+}
+
 /// Of a runtime that never comes back for the container, GC alone is there.
 #[test]
 fn adds_that_only_gc_hears_of() {
@@ -90,7 +100,7 @@ fn adds_that_only_gc_hears_of() {
 #[test]
 fn dels() {
     sandbox::run(|| {
-        for network in [&BRIDGE, &PTP, &HOST_DEVICE] {
+        for network in [&BRIDGE, &PTP, &HOST_DEVICE, &FLANNEL] {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
             prepare(&lab);

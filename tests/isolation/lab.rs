@@ -195,7 +195,7 @@ impl Lab {
         lines
     }
 
-    /// Reservations and journals.
+    /// Reservations, journals, saved configurations.
     pub(crate) fn files(&self) -> Vec<String> {
         let directories = self.directories();
         let journals = walk(&directories.run.join("attachments")).into_iter();
@@ -207,7 +207,8 @@ impl Lab {
             let text = fs::read_to_string(&path).unwrap();
             format!("{}: {text:?}", path.strip_prefix(&self.root).unwrap().display())
         };
-        journals.chain(reservations).map(line).collect()
+        let saved = walk(&directories.saved_configurations).into_iter();
+        journals.chain(reservations).chain(saved).map(line).collect()
     }
 }
 

@@ -34,11 +34,28 @@ pub(crate) const ISOLATED: Network = Network {
     more: || json!({ "bridge": "br9", "portIsolation": true, "ipam": {} }),
 };
 pub(crate) const PTP: Network = Network { plugin: "ptp", more: || json!({ "ipMasq": true }) };
+/// Three deep: flannel, bridge, host-local.
+pub(crate) const FLANNEL: Network = Network {
+    plugin: "flannel",
+    more: || {
+        json!({
+            "delegate": {
+                "bridge": "br9", "isDefaultGateway": true, "ipMasq": true, "macspoofchk": true,
+                "hairpinMode": true,
+            },
+        })
+    },
+};
 pub(crate) const LOOPBACK: Network = Network { plugin: "loopback", more: || json!({}) };
 /// With addresses, which need IPv6 on the device: it is off in the container, as [`prepare`] leaves it.
 pub(crate) const HOST_DEVICE: Network =
     Network { plugin: "host-device", more: || json!({ "device": DEVICE }) };
 pub(crate) const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
+
+/// What flanneld says of a lab.
+const SUBNET_FILE: &str = "FLANNEL_NETWORK=10.40.0.0/16\nFLANNEL_SUBNET=10.40.0.1/24\n\
+    FLANNEL_IPV6_NETWORK=fd00:40::/48\nFLANNEL_IPV6_SUBNET=fd00:40::1/64\nFLANNEL_MTU=1400\n\
+    FLANNEL_IPMASQ=true\n";
 
 impl Network {
     pub(crate) fn plugin(&self) -> &'static Bundled {
@@ -58,6 +75,11 @@ impl Network {
         });
         let Value::Object(more) = (self.more)() else { panic!("an object") };
         conf.as_object_mut().unwrap().extend(more);
+        if self.plugin == FLANNEL.plugin {
+            let file = lab.directories().subnet_file;
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, SUBNET_FILE).unwrap();
+        }
         conf
     }
 }

@@ -15,6 +15,7 @@ cases![
     a_port_has_one_guard,
     only_its_owner_deletes_a_guard,
     deleting_a_link_leaves_intents,
+    the_reference_may_have_made_nothing,
 ];
 
 fn masquerades(w: &mut World<'_>) -> Vec<Masquerade> {
@@ -90,4 +91,16 @@ fn deleting_a_link_leaves_intents(w: &mut World<'_>) {
     w.kernel.spoof_guard_add(&guard("br0", 1, "a")).unwrap();
     w.delete(Host, "br0").unwrap();
     assert_eq!(guards(w).len(), 1);
+}
+
+/// That what it made goes, and nothing else, is seen in `tests/reference/nftables.rs`.
+fn the_reference_may_have_made_nothing(w: &mut World<'_>) {
+    let (entry, guard) = (masquerade("10.1.0.2/24", "a"), guard("v0", 1, "a"));
+    w.kernel.reference_masquerade_delete(&entry.owner).unwrap();
+    w.kernel.reference_spoof_guard_delete(&guard.owner).unwrap();
+    w.kernel.masquerade_add(&entry).unwrap();
+    w.kernel.spoof_guard_add(&guard).unwrap();
+    w.kernel.reference_masquerade_delete(&entry.owner).unwrap();
+    w.kernel.reference_spoof_guard_delete(&guard.owner).unwrap();
+    assert_eq!((masquerades(w), guards(w)), (vec![entry], vec![guard]));
 }

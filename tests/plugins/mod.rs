@@ -6,6 +6,7 @@ mod bridge_ports;
 mod check;
 mod configs;
 mod connectivity;
+mod flannel;
 mod host_device;
 mod host_local;
 mod host_local_ranges;

@@ -8,7 +8,9 @@
 mod addresses;
 mod attachments;
 mod coexistence;
+mod flannel;
 mod json;
+mod nftables;
 mod refusals;
 mod state;
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Engine, Store, Trap};
 
+use super::delegates::Delegating;
 use super::{Job, World};
 use crate::bindings::exports::wasmcni::cni::plugin::NetworkRequest;
 use crate::bindings::{EveryPlugin, EveryPluginPre};
@@ -31,7 +32,7 @@ const TOO_MUCH_AT_ONCE: &str = "fuel allocated for hostcalls";
 /// Runs the plugin of a call, and its delegates in the same process.
 pub(super) struct Runner {
     engine: Engine,
-    job: Job,
+    job: Rc<Job>,
     call: Rc<Call>,
     /// The main plugin's name and grants: read once, since its deadline is the call's.
     main: (&'static str, Rc<Grants>),
@@ -87,7 +88,7 @@ impl Runner {
             .map_err(|e| broken("starting the deadline's thread", &e))?;
         let runner = Rc::new_cyclic(|this| Self {
             engine,
-            job,
+            job: Rc::new(job),
             call,
             main,
             plugins: world.plugins.clone(),
@@ -111,7 +112,7 @@ impl Runner {
         &self.call
     }
 
-    pub(super) fn job(&self) -> &Job {
+    pub(super) fn job(&self) -> &Rc<Job> {
         &self.job
     }
 
@@ -128,26 +129,33 @@ impl Runner {
 
     /// Runs the call's own verb.
     pub(super) fn run(&self, plugin: &Bundled) -> Result<Option<CniResult>, CniError> {
-        self.run_verb(plugin, self.job.verb)
+        self.run_verb(plugin, self.job.verb, &self.job)
     }
 
-    /// Runs a verb of a plugin as a component of its own, with grants of its own.
+    /// Runs a verb of a plugin as a component of its own, with grants of its own. `job` is the call's,
+    /// or one with another configuration.
     pub(super) fn run_verb(
         &self,
         plugin: &Bundled,
         verb: Verb,
+        job: &Rc<Job>,
     ) -> Result<Option<CniResult>, CniError> {
         if self.depth.get() >= MAX_DEPTH {
             let text = format!("running {:?}: delegates {MAX_DEPTH} deep already", plugin.name);
             return Err(CniError::new(Code::ComponentRefused, text));
         }
         self.depth.set(self.depth.get() + 1);
-        let done = self.run_component(plugin, verb);
+        let done = self.run_component(plugin, verb, job);
         self.depth.set(self.depth.get() - 1);
         done
     }
 
-    fn run_component(&self, plugin: &Bundled, verb: Verb) -> Result<Option<CniResult>, CniError> {
+    fn run_component(
+        &self,
+        plugin: &Bundled,
+        verb: Verb,
+        job: &Rc<Job>,
+    ) -> Result<Option<CniResult>, CniError> {
         let grants = if plugin.name == self.main.0 {
             self.main.1.clone()
         } else {
@@ -166,11 +174,15 @@ impl Runner {
         let name = PluginName::try_from(plugin.name)
             .map_err(|e| CniError::new(Code::Internal, e.to_string()))?;
         let budget = Budget::new(grants.limits());
+        let mut gate = Gate::new(self.call.clone(), grants, name);
+        if !Rc::ptr_eq(job, &self.job) {
+            gate = gate.configured(job.conf.document().clone());
+        }
         let ctx = Ctx {
-            gate: Gate::new(self.call.clone(), grants, name),
+            gate,
             budget,
             table: ResourceTable::new(),
-            delegates: self.delegates(),
+            delegates: self.delegates(job),
             log: self.log.clone(),
         };
         let mut store = Store::new(&self.engine, ctx);
@@ -179,7 +191,7 @@ impl Runner {
         store.set_hostcall_fuel(store.data().budget.output_limit());
         let done = ready
             .instantiate(&mut store)
-            .and_then(|guest| self.call_export(&mut store, &guest, verb));
+            .and_then(|guest| self.call_export(&mut store, &guest, verb, job));
         let done = match done {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(of_bounded_size(error, plugin.name, &mut store)),
@@ -193,9 +205,9 @@ impl Runner {
         done
     }
 
-    fn delegates(&self) -> Rc<dyn Delegates> {
+    fn delegates(&self, job: &Rc<Job>) -> Rc<dyn Delegates> {
         match self.this.upgrade() {
-            Some(this) => this,
+            Some(runner) => Rc::new(Delegating { runner, job: job.clone() }),
             None => Rc::new(NoDelegates),
         }
     }
@@ -244,12 +256,13 @@ impl Runner {
         store: &mut Store<Ctx>,
         guest: &EveryPlugin,
         verb: Verb,
+        job: &Job,
     ) -> wasmtime::Result<Result<Option<CniResult>, CniError>> {
         let plugin = guest.wasmcni_cni_plugin();
         let said = |done: Result<(), _>| done.map(|()| None).map_err(hostcalls::error_of);
         Ok(match verb {
             Verb::Add => {
-                let request = self.request()?;
+                let request = self.request(job)?;
                 match plugin.call_add(&mut *store, &request)? {
                     // What the contract's types let through and its words do not: a guest that breaks the
                     // one is as one that breaks the other.
@@ -265,33 +278,28 @@ impl Runner {
                     Err(error) => Err(hostcalls::error_of(error)),
                 }
             }
-            Verb::Del => said(plugin.call_del(store, &self.request()?)?),
-            Verb::Check => said(plugin.call_check(store, &self.request()?)?),
+            Verb::Del => said(plugin.call_del(store, &self.request(job)?)?),
+            Verb::Check => said(plugin.call_check(store, &self.request(job)?)?),
             Verb::Gc => {
-                let valid = self.job.valid.iter().flatten().map(hostcalls::attachment_id);
+                let valid = job.valid.iter().flatten().map(hostcalls::attachment_id);
                 let valid: Vec<_> = valid.collect();
-                said(plugin.call_gc(store, &self.network_request(), &valid)?)
+                said(plugin.call_gc(store, &network_request(job), &valid)?)
             }
-            Verb::Status => said(plugin.call_status(store, &self.network_request())?),
+            Verb::Status => said(plugin.call_status(store, &network_request(job))?),
             Verb::Version => Ok(None),
         })
     }
 
-    fn request(&self) -> wasmtime::Result<crate::bindings::exports::wasmcni::cni::plugin::Request> {
-        let job = &self.job;
+    fn request(
+        &self,
+        job: &Job,
+    ) -> wasmtime::Result<crate::bindings::exports::wasmcni::cni::plugin::Request> {
         let attachment = job
             .attachment
             .as_ref()
             .ok_or_else(|| wasmtime::Error::msg("a verb without an attachment"))?;
         let prev_result = job.prev_result.clone();
         Ok(hostcalls::request(attachment, &job.conf, &job.args, prev_result, self.sandbox()))
-    }
-
-    fn network_request(&self) -> NetworkRequest {
-        NetworkRequest {
-            network: self.job.conf.name.to_string(),
-            configuration: self.job.conf.text().to_owned(),
-        }
     }
 
     /// The container's netns as results name it.
@@ -320,6 +328,10 @@ impl Runner {
             }
         }
     }
+}
+
+fn network_request(job: &Job) -> NetworkRequest {
+    NetworkRequest { network: job.conf.name.to_string(), configuration: job.conf.text().to_owned() }
 }
 
 fn out_of_limits(plugin: &str, limit: &Limit) -> CniError {
@@ -383,7 +395,12 @@ fn ops_of(import: &imports::Import) -> Option<&'static [&'static str]> {
 struct NoDelegates;
 
 impl Delegates for NoDelegates {
-    fn run(&self, _: Verb, plugin: &PluginName) -> Result<Option<CniResult>, CniError> {
+    fn run(
+        &self,
+        _: Verb,
+        plugin: &PluginName,
+        _: Option<&str>,
+    ) -> Result<Option<CniResult>, CniError> {
         Err(CniError::new(Code::Internal, format!("running {plugin}: the call is over")))
     }
 }

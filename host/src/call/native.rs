@@ -41,17 +41,18 @@ pub(super) fn find(
 ) -> Result<PathBuf, CniError> {
     let config = Config::read(&directories.config)
         .map_err(|e| CniError::new(Code::InvalidConfiguration, e.to_string()))?;
+    let name = plugin.as_str();
     if !config.allows_native(plugin) {
         let text = format!(
-            "plugin {plugin:?} is not one of wasmcni's, and native programs run unconfined: to \
-             allow it, write natives = [{plugin:?}] in {:?}",
+            "plugin {name:?} is not one of wasmcni's, and native programs run unconfined: to \
+             allow it, write natives = [{name:?}] in {:?}",
             directories.config.join("wasmcni.toml")
         );
         return Err(CniError::new(Code::ComponentRefused, text));
     }
-    let found = job.path.iter().map(|dir| dir.join(plugin.as_str())).find(|file| file.is_file());
+    let found = job.path.iter().map(|dir| dir.join(name)).find(|file| file.is_file());
     found.ok_or_else(|| {
-        let text = format!("finding {plugin:?}: no such program in CNI_PATH {:?}", job.path);
+        let text = format!("finding {name:?}: no such program in CNI_PATH {:?}", job.path);
         CniError::new(Code::InvalidConfiguration, text)
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Job, World, native};
 use crate::cni::{CniError, Verb};
+use crate::flannel;
 use crate::ipam::{self, Store};
 use crate::journal::{Journal, Reservations, Undoing};
 use crate::kernel::Kernel;
@@ -37,10 +38,24 @@ impl Reservations for Releasing<'_> {
         store.release_address(&holder, address).map(|_| ()).map_err(|e| e.to_string())
     }
 
-    fn native_del(&mut self, plugin: &PluginName) -> Result<(), String> {
-        native::run(self.world, self.job, Verb::Del, plugin, native::UNDO_PATIENCE)
-            .map(|_| ())
-            .map_err(|e| format!("running {plugin} DEL: {e}"))
+    fn native_del(&mut self, plugin: &PluginName, conf: Option<&str>) -> Result<(), String> {
+        let run = |job: &Job| {
+            native::run(self.world, job, Verb::Del, plugin, native::UNDO_PATIENCE).map(|_| ())
+        };
+        let done = match conf {
+            None => run(self.job),
+            Some(text) => self
+                .job
+                .conf
+                .for_delegate(plugin, text, Verb::Del)
+                .and_then(|conf| run(&Job { conf, ..self.job.clone() })),
+        };
+        done.map_err(|e| format!("running {plugin} DEL: {e}"))
+    }
+
+    fn remove_saved(&mut self, data_dir: &Path, attachment: &Attachment) -> Result<(), String> {
+        flannel::saved::remove(data_dir, attachment, flannel::saved::Unmarked::Others)
+            .map_err(|e| e.to_string())
     }
 }
 

@@ -15,6 +15,9 @@ use crate::names::{NetworkName, PluginName};
 /// kilobytes, and a runtime gone wild must not take the node's memory.
 pub const MAX_STDIN: usize = 8 * 1024 * 1024;
 
+/// The longest configuration that a plugin may render for another one, in bytes. Ours.
+pub const MAX_DELEGATED: usize = 256 * 1024;
+
 /// The keys of GC's list: in today's spec, and in the spec at its tag v1.1.0. The CNI library sends
 /// both.
 pub(super) const VALID_ATTACHMENTS: [&str; 2] =
@@ -98,6 +101,41 @@ impl NetworkConf {
             text: text.to_owned(),
             document,
         })
+    }
+
+    /// The configuration that a delegate of this network gets, out of one that another plugin
+    /// rendered: what CNI says about the call is this configuration's.
+    ///
+    /// # Errors
+    /// As [`NetworkConf::parse`]; the text is longer than [`MAX_DELEGATED`] or no object (code 7).
+    pub fn for_delegate(
+        &self,
+        plugin: &PluginName,
+        text: &str,
+        verb: Verb,
+    ) -> Result<Self, CniError> {
+        let refused = |why: String| {
+            let text = format!("reading the configuration for {:?}: {why}", plugin.as_str());
+            CniError::new(Code::InvalidConfiguration, text)
+        };
+        if text.len() > MAX_DELEGATED {
+            return Err(refused(format!("longer than {MAX_DELEGATED} bytes")));
+        }
+        let mut document = Node::parse(text).map_err(|e| refused(e.to_string()))?;
+        let mut set = |key: &str, value: Option<Node>| match value {
+            Some(value) => document.set(key, value).map_err(|e| refused(e.to_string())),
+            None => {
+                document.remove(key);
+                Ok(())
+            }
+        };
+        set("name", Some(self.name.as_str().into()))?;
+        set("cniVersion", Some(self.version.as_str().into()))?;
+        set("type", Some(plugin.as_str().into()))?;
+        for key in ["prevResult"].into_iter().chain(VALID_ATTACHMENTS) {
+            set(key, self.document.get(key).cloned())?;
+        }
+        Self::parse(document.to_json_string().as_bytes(), verb, &SpecVersion::ALL)
     }
 
     /// The whole configuration as it came, for the plugin and for delegates.

@@ -53,8 +53,12 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 6] = [
+pub static BUNDLED: [Bundled; 7] = [
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
+    bundled!(
+        "flannel",
+        "has another plugin attach containers to this node's share of a flannel network"
+    ),
     bundled!("host-device", "moves a device of the node into a container"),
     bundled!("host-local", "hands out addresses from ranges, kept in files of the node"),
     bundled!("loopback", "raises the loopback interface"),

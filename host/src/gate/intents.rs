@@ -18,7 +18,7 @@ impl Gate {
     }
 
     /// Removes this attachment's masquerade entries: those of its journal, or, when another process
-    /// kept none, those that the kernel says are its.
+    /// kept none, those that the kernel says are its, and the reference plugins' rules for it.
     pub fn clear_masquerade(&mut self) -> Result<()> {
         let known = self.journaled(|undo| {
             let Undo::Masquerade(entry) = undo else { return None };
@@ -26,7 +26,11 @@ impl Gate {
         });
         let entries = match known {
             Some(entries) => entries,
-            None => self.own_masquerades()?,
+            None => {
+                let owner = self.owner()?;
+                self.act([], |kernel| kernel.reference_masquerade_delete(&owner))?;
+                self.own_masquerades()?
+            }
         };
         for entry in entries {
             self.act([], |kernel| kernel.masquerade_delete(&entry))?;
@@ -59,7 +63,7 @@ impl Gate {
         self.act([(undo, Sharing::Own)], |kernel| kernel.spoof_guard_add(&guard))
     }
 
-    /// Removes this attachment's guards.
+    /// Removes this attachment's guards, found as its masquerade entries are.
     pub fn clear_guards(&mut self) -> Result<()> {
         let known = self.journaled(|undo| {
             let Undo::SpoofGuard(guard) = undo else { return None };
@@ -67,7 +71,11 @@ impl Gate {
         });
         let guards = match known {
             Some(guards) => guards,
-            None => self.own_guards()?,
+            None => {
+                let owner = self.owner()?;
+                self.act([], |kernel| kernel.reference_spoof_guard_delete(&owner))?;
+                self.own_guards()?
+            }
         };
         for guard in guards {
             self.act([], |kernel| kernel.spoof_guard_delete(&guard))?;

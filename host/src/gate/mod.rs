@@ -6,6 +6,7 @@
 mod address;
 mod bridge;
 mod devices;
+mod flannel;
 mod intents;
 mod link;
 mod reservations;
@@ -61,6 +62,9 @@ pub enum Refusal {
     /// The resolver's file could not be read.
     #[error(transparent)]
     Resolver(#[from] crate::ipam::resolv_conf::ResolvConfError),
+    /// A file of a flannel network could not be used.
+    #[error(transparent)]
+    Flannel(#[from] crate::flannel::FileError),
 }
 
 /// What a verb returns.
@@ -148,13 +152,22 @@ pub struct Gate {
     plugin: PluginName,
     /// Links of devices that were found in this call: these may be taken.
     found: Vec<LinkHandle>,
+    /// What the plugin was configured with, if that is not the call's own configuration.
+    configuration: Option<Node>,
     last_refusal: Option<(String, bool)>,
 }
 
 impl Gate {
     /// A gate for `plugin` with what it was granted.
     pub fn new(call: Rc<Call>, grants: Rc<Grants>, plugin: PluginName) -> Self {
-        Self { call, grants, plugin, found: Vec::new(), last_refusal: None }
+        Self { call, grants, plugin, found: Vec::new(), configuration: None, last_refusal: None }
+    }
+
+    /// The same for a plugin that was given another configuration than the call's own: it is what
+    /// grants mean by `@config.…`.
+    #[must_use]
+    pub fn configured(self, configuration: Node) -> Self {
+        Self { configuration: Some(configuration), ..self }
     }
 
     /// The call that it belongs to.
@@ -177,7 +190,8 @@ impl Gate {
         let journal = self.call.journal.borrow();
         let role = op.netns.unwrap_or(Role::Host);
         let own = |name: &str| journal.as_ref().is_some_and(|j| j.made_link_named(role, name));
-        let config = |path: &str| config_text(&self.call.configuration, path);
+        let configuration = self.configuration.as_ref().unwrap_or(&self.call.configuration);
+        let config = |path: &str| config_text(configuration, path);
         let ipam = self.call.ipam.borrow();
         let ifname = self.call.attachment.as_ref().map_or("", |a| a.ifname.as_str());
         let facts =

@@ -160,6 +160,7 @@ pub(super) fn net_error(refusal: &Refusal) -> net::Error {
         }
         Refusal::Store(e) => e.errno().map_or(net::ErrorCode::Other, errno),
         Refusal::Resolver(_) => net::ErrorCode::NotFound,
+        Refusal::Flannel(e) => e.errno().map_or(net::ErrorCode::Invalid, errno),
     };
     let detail = match refusal {
         Refusal::Denied(denied) => denied.wanted.clone(),
@@ -167,7 +168,8 @@ pub(super) fn net_error(refusal: &Refusal) -> net::Error {
         | Refusal::Invalid(_)
         | Refusal::Journal(_)
         | Refusal::Store(_)
-        | Refusal::Resolver(_) => refusal.to_string(),
+        | Refusal::Resolver(_)
+        | Refusal::Flannel(_) => refusal.to_string(),
     };
     net::Error { code, detail }
 }

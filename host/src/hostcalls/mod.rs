@@ -1,9 +1,11 @@
 //! The imports of the WIT worlds, one file per interface: conversion, and a verb of the gate.
 
 mod bridge_port;
+mod configured_delegate;
 mod convert;
 mod delegate;
 mod devices;
+mod flannel;
 mod link;
 mod log;
 mod nat;
@@ -184,6 +186,15 @@ pub(crate) fn link(linker: &mut Linker<Ctx>, interfaces: &[String]) -> wasmtime:
             }
             "wasmcni:ipam/resolv-conf@0.1.0" => {
                 ipam::resolv_conf::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
+            "wasmcni:cni/configured-delegate@0.1.0" => {
+                cni::configured_delegate::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
+            "wasmcni:cni/saved-configuration@0.1.0" => {
+                cni::saved_configuration::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
+            "wasmcni:ipam/subnet-file@0.1.0" => {
+                ipam::subnet_file::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
             // Of types alone, which need no link; or unknown, and then without functions: one that has some
             // was refused before, by name.

@@ -131,6 +131,14 @@ pub enum Undo {
     Native {
         /// Its CNI type.
         plugin: PluginName,
+        /// The configuration that it was given, if that was not the call's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        configuration: Option<String>,
+    },
+    /// Remove the saved configuration of a delegate.
+    SavedConfiguration {
+        /// The directory that it is in.
+        data_dir: PathBuf,
     },
 }
 
@@ -151,7 +159,8 @@ impl Undo {
             Self::Masquerade(_)
             | Self::SpoofGuard(_)
             | Self::Reservation { .. }
-            | Self::Native { .. } => None,
+            | Self::Native { .. }
+            | Self::SavedConfiguration { .. } => None,
         }
     }
 }

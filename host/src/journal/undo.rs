@@ -20,11 +20,17 @@ pub trait Reservations {
         address: IpAddr,
     ) -> Result<(), String>;
 
-    /// Runs DEL of a native delegate.
+    /// Runs DEL of a native delegate, with the call's own configuration unless it had another.
     ///
     /// # Errors
     /// A sentence for the operator.
-    fn native_del(&mut self, plugin: &PluginName) -> Result<(), String>;
+    fn native_del(&mut self, plugin: &PluginName, conf: Option<&str>) -> Result<(), String>;
+
+    /// Removes the saved configuration of the attachment's delegate. None there: success.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    fn remove_saved(&mut self, data_dir: &Path, attachment: &Attachment) -> Result<(), String>;
 }
 
 /// One undoing.
@@ -93,7 +99,12 @@ impl Undoing<'_> {
             Undo::Reservation { data_dir, address } => {
                 self.reservations.release(data_dir, attachment, *address)
             }
-            Undo::Native { plugin } => self.reservations.native_del(plugin),
+            Undo::Native { plugin, configuration } => {
+                self.reservations.native_del(plugin, configuration.as_deref())
+            }
+            Undo::SavedConfiguration { data_dir } => {
+                self.reservations.remove_saved(data_dir, attachment)
+            }
             Undo::Masquerade(entry) => said(self.kernel.masquerade_delete(entry)),
             Undo::SpoofGuard(guard) => said(self.kernel.spoof_guard_delete(guard)),
             Undo::MovedLink(moved) => {
@@ -140,7 +151,8 @@ impl Undoing<'_> {
             | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
             | Undo::Reservation { .. }
-            | Undo::Native { .. } => Ok(()),
+            | Undo::Native { .. }
+            | Undo::SavedConfiguration { .. } => Ok(()),
         }
     }
 
@@ -179,7 +191,8 @@ impl Undoing<'_> {
             | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
             | Undo::Reservation { .. }
-            | Undo::Native { .. } => return self.alone,
+            | Undo::Native { .. }
+            | Undo::SavedConfiguration { .. } => return self.alone,
         };
         let Some(link) = link else { return self.alone };
         match self.kernel.links(at.role) {

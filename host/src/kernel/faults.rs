@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use super::{
     Address, AddressSpec, Errno, IfIndex, Kernel, KernelError, Link, LinkChange, LinkSpec,
-    Masquerade, NetnsId, PortChange, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey,
+    Masquerade, NetnsId, Owner, PortChange, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey,
     VlanEntry,
 };
 use crate::names::IfName;
@@ -353,6 +353,20 @@ impl<K: Kernel> Kernel for Faults<K> {
 
     fn spoof_guards(&mut self) -> Result<Vec<SpoofGuard>> {
         self.kernel.spoof_guards()
+    }
+
+    fn reference_masquerade_delete(&mut self, owner: &Owner) -> Result<()> {
+        let object = owner.container_id.clone();
+        self.act("reference_masquerade_delete", object, |kernel| {
+            kernel.reference_masquerade_delete(owner)
+        })
+    }
+
+    fn reference_spoof_guard_delete(&mut self, owner: &Owner) -> Result<()> {
+        let object = owner.container_id.clone();
+        self.act("reference_spoof_guard_delete", object, |kernel| {
+            kernel.reference_spoof_guard_delete(owner)
+        })
     }
 }
 

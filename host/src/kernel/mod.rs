@@ -179,4 +179,12 @@ pub trait Kernel {
 
     /// Every guard of the node.
     fn spoof_guards(&mut self) -> Result<Vec<SpoofGuard>>;
+
+    /// Removes what the reference plugins masquerade for an attachment by nftables: the rules of chain
+    /// `masq_checks` of table `inet cni_plugins_masquerade` whose comment says so. None there: success.
+    fn reference_masquerade_delete(&mut self, owner: &Owner) -> Result<()>;
+
+    /// Removes the reference bridge plugin's guard (`macspoofchk`) of an attachment: in table
+    /// `bridge nat` the chains `cni-br-iface-CONTAINER-IFNAME` and what leads there. None there: success.
+    fn reference_spoof_guard_delete(&mut self, owner: &Owner) -> Result<()>;
 }

@@ -285,6 +285,11 @@ pub static OPS: &[OpKind] = &[
     anywhere("reservations.reserve", &[WITHIN]),
     anywhere("reservations.sweep", &[]),
     anywhere("resolv-conf.read", &[must("path", Holds::Path)]),
+    anywhere("delegate.configure", &[must("plugin", Holds::Plugin)]),
+    anywhere("saved-configuration.read", &[must("data-dir", Holds::Path)]),
+    anywhere("saved-configuration.write", &[must("data-dir", Holds::Path)]),
+    anywhere("saved-configuration.sweep", &[must("data-dir", Holds::Path)]),
+    anywhere("subnet-file.read", &[must("path", Holds::Path)]),
 ];
 
 const NETNS: &str = "wasmcni:net/netns@0.1.0";
@@ -299,6 +304,9 @@ const RESERVATIONS: &str = "wasmcni:ipam/reservations@0.1.0";
 const RESOLV_CONF: &str = "wasmcni:ipam/resolv-conf@0.1.0";
 const DELEGATE: &str = "wasmcni:cni/delegate@0.1.0";
 const LOG: &str = "wasmcni:cni/log@0.1.0";
+const CONFIGURED_DELEGATE: &str = "wasmcni:cni/configured-delegate@0.1.0";
+const SAVED_CONFIGURATION: &str = "wasmcni:cni/saved-configuration@0.1.0";
+const SUBNET_FILE: &str = "wasmcni:ipam/subnet-file@0.1.0";
 
 /// Each function that a component may import (interface, function), and the acts of which at least
 /// one must be granted for the component to be started; none: it needs no grant to be imported.
@@ -369,6 +377,16 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (DELEGATE, "gc", &["delegate.run"]),
     (DELEGATE, "status", &["delegate.run"]),
     (LOG, "log", &[]),
+    (CONFIGURED_DELEGATE, "add", &["delegate.configure"]),
+    (CONFIGURED_DELEGATE, "del", &["delegate.configure"]),
+    (CONFIGURED_DELEGATE, "check", &["delegate.configure"]),
+    (CONFIGURED_DELEGATE, "gc", &["delegate.configure"]),
+    (CONFIGURED_DELEGATE, "status", &["delegate.configure"]),
+    (SAVED_CONFIGURATION, "save", &["saved-configuration.write"]),
+    (SAVED_CONFIGURATION, "load", &["saved-configuration.read"]),
+    (SAVED_CONFIGURATION, "remove", &["saved-configuration.write"]),
+    (SAVED_CONFIGURATION, "sweep", &["saved-configuration.sweep"]),
+    (SUBNET_FILE, "read", &["subnet-file.read"]),
 ];
 
 #[cfg(test)]

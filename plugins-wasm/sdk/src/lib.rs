@@ -53,6 +53,7 @@ pub mod iface;
 pub mod ipam;
 pub mod log;
 mod mac;
+pub mod meta;
 pub mod nat;
 pub mod net;
 mod plugin;
@@ -64,6 +65,7 @@ mod result;
 pub mod testing;
 
 pub use error::{Context, Error, Steps, code};
+pub use go_json;
 pub use ipnet;
 pub use mac::Mac;
 pub use plugin::Plugin;

@@ -27,7 +27,7 @@ use nix::errno::Errno;
 pub use netns::{ContainerNetns, NetnsError};
 
 use super::{
-    Address, AddressSpec, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId,
+    Address, AddressSpec, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId, Owner,
     PortChange, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey, VlanEntry,
 };
 use crate::names::IfName;
@@ -289,5 +289,13 @@ impl Kernel for LinuxKernel {
 
     fn spoof_guards(&mut self) -> Result<Vec<SpoofGuard>> {
         self.nftables()?.spoof_guards()
+    }
+
+    fn reference_masquerade_delete(&mut self, owner: &Owner) -> Result<()> {
+        self.nftables()?.reference_masquerade_delete(owner)
+    }
+
+    fn reference_spoof_guard_delete(&mut self, owner: &Owner) -> Result<()> {
+        self.nftables()?.reference_spoof_guard_delete(owner)
     }
 }

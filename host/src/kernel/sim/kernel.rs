@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::{
     Address, AddressSpec, Errno, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId,
-    PortChange, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey, VlanEntry,
+    Owner, PortChange, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey, VlanEntry,
 };
 use super::device::{AddressEntry, Dad, Kind};
 use super::state::{Answer, DeviceId, NetnsKey, Node};
@@ -225,5 +225,18 @@ impl Kernel for Sim {
 
     fn spoof_guards(&mut self) -> Result<Vec<SpoofGuard>> {
         Ok(lock(&self.node).spoof_guards.clone())
+    }
+
+    fn reference_masquerade_delete(&mut self, owner: &Owner) -> Result<()> {
+        lock(&self.node).reference_masquerades.retain(|other| other != owner);
+        Ok(())
+    }
+
+    fn reference_spoof_guard_delete(&mut self, owner: &Owner) -> Result<()> {
+        let of = |other: &Owner| {
+            (&other.container_id, &other.ifname) == (&owner.container_id, &owner.ifname)
+        };
+        lock(&self.node).reference_spoof_guards.retain(|other| !of(other));
+        Ok(())
     }
 }

@@ -45,7 +45,7 @@ use std::time::Duration;
 
 pub use snapshot::{LinkState, NetnsState, State};
 
-use super::{KernelError, Result, Role};
+use super::{KernelError, Owner, Result, Role};
 use state::{Answer, NetnsKey, Node, Roles};
 
 /// A simulated machine. Kernels that it hands out act on it; a clone of it is another machine in the same
@@ -103,6 +103,13 @@ impl SimNode {
         let container = container.and_then(|name| node.netns_named(name));
         drop(node);
         Sim { node: Arc::clone(&self.node), roles: Roles { host: self.host, container } }
+    }
+
+    /// As if the reference plugins had masqueraded and guarded an attachment, by nftables.
+    pub fn masquerade_and_guard_by_reference(&self, owner: &Owner) {
+        let mut node = lock(&self.node);
+        node.reference_masquerades.push(owner.clone());
+        node.reference_spoof_guards.push(owner.clone());
     }
 
     /// The state of the whole machine.

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::{Masquerade, SpoofGuard};
+use super::super::{Masquerade, Owner, SpoofGuard};
 use super::device::{Dad, Device, Ipv6, Kind};
 use super::state::{DeviceId, NetnsKey, Node};
 
@@ -20,6 +20,10 @@ pub struct State {
     pub masquerades: BTreeMap<String, Masquerade>,
     /// Spoof guards of the host netns, by port.
     pub spoof_guards: BTreeMap<String, SpoofGuard>,
+    /// Whom the reference plugins masquerade, by nftables.
+    pub reference_masquerades: Vec<Owner>,
+    /// Whom the reference bridge plugin guards.
+    pub reference_spoof_guards: Vec<Owner>,
 }
 
 /// A network namespace in a [`State`].
@@ -122,6 +126,8 @@ impl Node {
             spoof_guards: spoof_guards
                 .map(|entry| (entry.port.to_string(), entry.clone()))
                 .collect(),
+            reference_masquerades: self.reference_masquerades.clone(),
+            reference_spoof_guards: self.reference_spoof_guards.clone(),
         }
     }
 

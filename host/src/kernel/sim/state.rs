@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::super::{Errno, IfIndex, Masquerade, NetnsId, Role, SpoofGuard};
+use super::super::{Errno, IfIndex, Masquerade, NetnsId, Owner, Role, SpoofGuard};
 use super::device::{Chosen, Device, Ipv6, Kind};
 use crate::names::{IfName, Mac};
 
@@ -49,6 +49,10 @@ pub(super) struct Node {
     pub(super) devices: BTreeMap<DeviceId, Device>,
     pub(super) masquerades: Vec<Masquerade>,
     pub(super) spoof_guards: Vec<SpoofGuard>,
+    /// Whom the reference plugins masquerade by nftables.
+    pub(super) reference_masquerades: Vec<Owner>,
+    /// Whom the reference bridge plugin guards. Its names leave out the network.
+    pub(super) reference_spoof_guards: Vec<Owner>,
     /// Time since the node began; it passes only in waits.
     pub(super) now: Duration,
     next_netns: u32,
@@ -107,6 +111,8 @@ impl Node {
             netns: BTreeMap::new(),
             devices: BTreeMap::new(),
             masquerades: Vec::new(),
+            reference_masquerades: Vec::new(),
+            reference_spoof_guards: Vec::new(),
             spoof_guards: Vec::new(),
             now: Duration::ZERO,
             next_netns: 0,

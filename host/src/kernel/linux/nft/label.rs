@@ -149,6 +149,11 @@ fn push_field(bytes: &mut Vec<u8>, kind: u8, value: &[u8]) {
     }
 }
 
+/// The comment of a rule's user data (`NFTNL_UDATA_RULE_COMMENT`).
+pub(super) fn rule_comment(bytes: &[u8]) -> Option<&str> {
+    str::from_utf8(field(bytes, COMMENT)?.strip_suffix(b"\0")?).ok()
+}
+
 fn field(mut bytes: &[u8], wanted: u8) -> Option<&[u8]> {
     loop {
         let (&[kind, length], rest) = bytes.split_first_chunk::<FIELD_HEADER>()?;

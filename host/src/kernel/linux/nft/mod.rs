@@ -44,6 +44,7 @@ mod expression;
 mod label;
 mod masquerade;
 mod message;
+mod reference;
 mod spoof_guard;
 mod table;
 mod uapi;
@@ -53,7 +54,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::fmt;
 
 use self::batch::{Channel, Failure};
-use crate::kernel::{self, KernelError, Masquerade, Role, SpoofGuard};
+use crate::kernel::{self, KernelError, Masquerade, Owner, Role, SpoofGuard};
 
 /// nf_tables of one network namespace.
 ///
@@ -141,6 +142,28 @@ impl Nftables {
     /// `EAGAIN`: others kept changing the ruleset meanwhile.
     pub(super) fn spoof_guards(&mut self) -> kernel::Result<Vec<SpoofGuard>> {
         spoof_guard::list(&mut self.channel).map_err(|f| failed("listing spoof guards", &"", f))
+    }
+}
+
+impl Nftables {
+    /// Removes the reference plugins' masquerade rules of an attachment.
+    ///
+    /// # Errors
+    /// `EBUSY`: others kept changing the ruleset meanwhile.
+    pub(super) fn reference_masquerade_delete(&mut self, owner: &Owner) -> kernel::Result<()> {
+        reference::delete_masquerade(&mut self.channel, owner).map_err(|f| {
+            failed("deleting the reference's masquerade of container", &owner.container_id, f)
+        })
+    }
+
+    /// Removes the reference bridge plugin's guard of an attachment.
+    ///
+    /// # Errors
+    /// `EBUSY`: others kept changing the ruleset meanwhile.
+    pub(super) fn reference_spoof_guard_delete(&mut self, owner: &Owner) -> kernel::Result<()> {
+        reference::delete_spoof_guard(&mut self.channel, owner).map_err(|f| {
+            failed("deleting the reference's spoof guard of container", &owner.container_id, f)
+        })
     }
 }
 

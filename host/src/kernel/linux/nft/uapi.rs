@@ -23,7 +23,11 @@ pub(super) mod msg {
     pub(crate) const NEW_TABLE: u16 = NFT;
     pub(crate) const GET_TABLE: u16 = NFT | 1;
     pub(crate) const NEW_CHAIN: u16 = NFT | 3;
+    pub(crate) const GET_CHAIN: u16 = NFT | 4;
+    pub(crate) const DELETE_CHAIN: u16 = NFT | 5;
     pub(crate) const NEW_RULE: u16 = NFT | 6;
+    pub(crate) const GET_RULE: u16 = NFT | 7;
+    pub(crate) const DELETE_RULE: u16 = NFT | 8;
     pub(crate) const NEW_SET: u16 = NFT | 9;
     pub(crate) const GET_SET: u16 = NFT | 10;
     pub(crate) const NEW_ELEMENT: u16 = NFT | 12;
@@ -52,7 +56,9 @@ pub(super) mod attr {
 
     pub(crate) const RULE_TABLE: u16 = 1;
     pub(crate) const RULE_CHAIN: u16 = 2;
+    pub(crate) const RULE_HANDLE: u16 = 3;
     pub(crate) const RULE_EXPRESSIONS: u16 = 4;
+    pub(crate) const RULE_USERDATA: u16 = 7;
 
     pub(crate) const SET_TABLE: u16 = 1;
     pub(crate) const SET_NAME: u16 = 2;
