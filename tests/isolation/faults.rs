@@ -6,7 +6,7 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BRIDGE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, prepare, undo_shared, witnessed,
+    BANDWIDTH, BRIDGE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, undo_shared, witnessed,
 };
 use crate::harness::netns::Netns;
 use crate::harness::sandbox;
@@ -66,7 +66,7 @@ fn adds_that_fail(lab: &Lab, network: &Network, kinds: &[Kind]) -> Count {
                 // The last one was the one before.
                 outcome.success();
                 lab.call(plugin, "DEL", &conf, "a").success();
-                prepare(lab);
+                network.prepare(lab);
                 return count;
             };
             let what = format!("{} {kind:?} at {number}: {operation}", network.plugin);
@@ -157,18 +157,25 @@ fn dels_that_fail(lab: &Lab, network: &Network, kinds: &[Kind]) -> Count {
     count
 }
 
-fn fresh_sim() -> Lab {
+fn fresh_sim(network: &Network) -> Lab {
     let lab = Lab::sim();
-    prepare(&lab);
+    network.prepare(&lab);
     lab
 }
 
 #[test]
 fn sim_adds() {
-    let least =
-        [(&BRIDGE, 18), (&VLAN, 12), (&ISOLATED, 6), (&PTP, 10), (&LOOPBACK, 1), (&HOST_LOCAL, 0)];
+    let least = [
+        (&BRIDGE, 18),
+        (&VLAN, 12),
+        (&ISOLATED, 6),
+        (&PTP, 10),
+        (&LOOPBACK, 1),
+        (&HOST_LOCAL, 0),
+        (&BANDWIDTH, 5),
+    ];
     for (network, operations) in least {
-        let count = adds_that_fail(&fresh_sim(), network, KINDS);
+        let count = adds_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
         let most = count.operations * KINDS.len();
         assert!(count.failures * 4 >= most * 3, "{network:?} copes too well: {count:?}");
@@ -177,8 +184,8 @@ fn sim_adds() {
 
 #[test]
 fn sim_undos() {
-    for (network, remained) in [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5)] {
-        let left = undos_that_fail(&fresh_sim(), network);
+    for (network, remained) in [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5), (&BANDWIDTH, 5)] {
+        let left = undos_that_fail(&fresh_sim(network), network);
         assert!(left >= remained, "{network:?}: {left}");
     }
 }
@@ -186,9 +193,9 @@ fn sim_undos() {
 #[test]
 fn sim_dels() {
     for (network, operations) in
-        [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0)]
+        [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0), (&BANDWIDTH, 3)]
     {
-        let count = dels_that_fail(&fresh_sim(), network, KINDS);
+        let count = dels_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
     }
 }
@@ -197,7 +204,7 @@ fn sim_dels() {
 #[test]
 fn sim_adds_beside_another() {
     for network in [&BRIDGE, &VLAN, &PTP] {
-        let lab = fresh_sim();
+        let lab = fresh_sim(network);
         lab.call(network.plugin(), "ADD", &network.conf(&lab), "red").success();
         let conf = network.conf(&lab);
         let before = lab.state();
@@ -220,7 +227,7 @@ fn on_linux(networks: &[(&Network, usize)]) {
         for (network, operations) in networks {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
-            prepare(&lab);
+            network.prepare(&lab);
             let count = adds_that_fail(&lab, network, FEW);
             assert!(count.operations >= *operations, "{network:?}: {count:?}");
             undo_shared(&lab);
@@ -228,7 +235,7 @@ fn on_linux(networks: &[(&Network, usize)]) {
             // Again with the bridge there, and down to what may stay.
             lab.call(network.plugin(), "ADD", &network.conf(&lab), "a").success();
             lab.call(network.plugin(), "DEL", &network.conf(&lab), "a").success();
-            prepare(&lab);
+            network.prepare(&lab);
             let before = lab.state();
             let count = adds_that_fail(&lab, network, &[Kind::Refused(Errno::ENOMEM)]);
             assert!(count.coped.is_empty(), "{network:?}: {count:?}");
@@ -248,4 +255,9 @@ fn linux_bridge() {
 #[test]
 fn linux_ptp_and_loopback() {
     on_linux(&[(&PTP, 10), (&LOOPBACK, 1), (&HOST_LOCAL, 0)]);
+}
+
+#[test]
+fn linux_bandwidth() {
+    on_linux(&[(&BANDWIDTH, 5)]);
 }

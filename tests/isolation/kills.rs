@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::lab::{Lab, assert_same};
-use super::networks::{BRIDGE, Network, PTP, prepare, undo_shared, witnessed};
+use super::networks::{BANDWIDTH, BRIDGE, Network, PTP, undo_shared, witnessed};
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
 use crate::harness::sandbox;
@@ -13,7 +13,7 @@ use crate::harness::sandbox;
 fn kill_adds(network: &Network) -> usize {
     let _blue = Netns::new("blue");
     let lab = Lab::linux();
-    prepare(&lab);
+    network.prepare(&lab);
     let (runtime, conf, before) = (Runtime::new(&lab), network.conf(&lab), lab.state());
     let mut kills = 0;
     for number in 1.. {
@@ -58,6 +58,14 @@ fn adds_of_ptp() {
     });
 }
 
+#[test]
+fn adds_of_bandwidth() {
+    sandbox::run(|| {
+        let kills = kill_adds(&BANDWIDTH);
+        assert!(kills >= 4 * 5, "{kills}");
+    });
+}
+
 /// Of a runtime that never comes back for the container, GC alone is there.
 #[test]
 fn adds_that_only_gc_hears_of() {
@@ -81,10 +89,10 @@ fn adds_that_only_gc_hears_of() {
 #[test]
 fn dels() {
     sandbox::run(|| {
-        for network in [&BRIDGE, &PTP] {
+        for network in [&BRIDGE, &PTP, &BANDWIDTH] {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
-            prepare(&lab);
+            network.prepare(&lab);
             let (runtime, conf) = (Runtime::new(&lab), network.conf(&lab));
             runtime.call("ADD", &conf);
             runtime.call("DEL", &conf);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wasmcni::component::{Bundled, find};
 use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
-use wasmcni::kernel::{Kernel, Role, SysctlKey};
+use wasmcni::kernel::{Kernel, KindSpec, LinkSpec, Role, SysctlKey};
 
 use super::lab::{Lab, Machine, netns};
 use crate::harness::netns as witness;
@@ -35,9 +35,49 @@ pub(crate) const ISOLATED: Network = Network {
 };
 pub(crate) const PTP: Network = Network { plugin: "ptp", more: || json!({ "ipMasq": true }) };
 pub(crate) const LOOPBACK: Network = Network { plugin: "loopback", more: || json!({}) };
+/// Chained: on a veth that is there before, with a result that tells of it.
+pub(crate) const BANDWIDTH: Network = Network {
+    plugin: "bandwidth",
+    more: || {
+        json!({
+            "ingressRate": 8_000_000, "ingressBurst": 800_000, "egressRate": 8_000_000,
+            "egressBurst": 800_000, "prevResult": former(),
+        })
+    },
+};
 pub(crate) const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
 
+/// The node's end of the veth that chained plugins find.
+const FORMER: &str = "former0";
+
+/// What the plugin before a chained one says.
+fn former() -> Value {
+    json!({
+        "cniVersion": "1.1.0",
+        "interfaces": [{ "name": FORMER }, { "name": "eth0", "sandbox": "/run/netns/blue" }],
+        "ips": [
+            { "interface": 1, "address": "10.40.0.2/24" },
+            { "interface": 1, "address": "fd00:40::2/64" },
+        ],
+    })
+}
+
 impl Network {
+    /// [`prepare`], and for a chained plugin the veth of the plugin before it.
+    pub(crate) fn prepare(&self, lab: &Lab) {
+        prepare(lab);
+        let mut kernel = kernel_of(lab);
+        let name = FORMER.try_into().unwrap();
+        if (self.more)()["prevResult"].is_null()
+            || kernel.link_by_name(Role::Host, &name).unwrap().is_some()
+        {
+            return;
+        }
+        let peer = "eth0".try_into().unwrap();
+        let kind = KindSpec::Veth { peer, peer_netns: Role::Container, peer_mac: None };
+        kernel.link_create(Role::Host, &LinkSpec { name, mtu: None, mac: None, kind }).unwrap();
+    }
+
     pub(crate) fn plugin(&self) -> &'static Bundled {
         find(self.plugin).unwrap()
     }
@@ -93,7 +133,7 @@ pub(crate) fn prepare(lab: &Lab) {
 pub(crate) fn undo_shared(lab: &Lab) {
     let mut kernel = kernel_of(lab);
     let links = kernel.links(Role::Host).unwrap();
-    for link in links.iter().rev().filter(|link| link.name.as_str() != "lo") {
+    for link in links.iter().rev().filter(|link| !["lo", FORMER].contains(&link.name.as_str())) {
         // One end of a pair may have gone with the other.
         if kernel.link_by_index(Role::Host, link.index).unwrap().is_some() {
             kernel.link_delete(Role::Host, link.index).unwrap();
@@ -110,7 +150,9 @@ pub(crate) fn undo_shared(lab: &Lab) {
 pub(crate) fn witnessed(lab: &Lab) {
     assert_eq!(lab.files(), [""; 0]);
     if require("ip") {
-        assert_eq!(witness::names(&witness::ip_json(&["link"])), ["lo"]);
+        let mut names = witness::names(&witness::ip_json(&["link"]));
+        names.retain(|name| name != FORMER);
+        assert_eq!(names, ["lo"]);
         let routes = witness::ip_json(&["route", "show", "table", "all"]);
         let by = |route: &Value| route["dev"].as_str().map(str::to_owned);
         assert!(

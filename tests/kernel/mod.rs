@@ -14,6 +14,7 @@ mod missing;
 mod observe;
 mod routes;
 mod run;
+mod shaping;
 mod stacked;
 mod sysctls;
 mod vlans;
@@ -36,6 +37,7 @@ const GROUPS: &[Group] = &[
     routes::CASES,
     sysctls::CASES,
     intents::CASES,
+    shaping::CASES,
     missing::CASES,
 ];
 
@@ -62,6 +64,7 @@ mod on_both {
     use super::run;
 
     on_both!(
-        links, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls, intents, missing
+        links, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls, intents, missing,
+        shaping
     );
 }

@@ -53,7 +53,8 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 5] = [
+pub static BUNDLED: [Bundled; 6] = [
+    bundled!("bandwidth", "limits what a container sends and receives by token buckets"),
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
     bundled!("host-local", "hands out addresses from ranges, kept in files of the node"),
     bundled!("loopback", "raises the loopback interface"),

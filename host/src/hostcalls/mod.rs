@@ -8,6 +8,7 @@ mod log;
 mod nat;
 mod netns;
 mod reservations;
+mod shaping;
 mod sysctl;
 
 use std::rc::Rc;
@@ -169,6 +170,9 @@ pub(crate) fn link(linker: &mut Linker<Ctx>, interfaces: &[String]) -> wasmtime:
             "wasmcni:net/nat@0.1.0" => net::nat::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?,
             "wasmcni:net/spoof-guard@0.1.0" => {
                 net::spoof_guard::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
+            "wasmcni:net/shaping@0.1.0" => {
+                net::shaping::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
             "wasmcni:ipam/reservations@0.1.0" => {
                 ipam::reservations::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
     IfIndex, LinkChange, Masquerade, NetnsId, PortChange, Role, RouteSpec, SpoofGuard, SysctlKey,
-    VlanEntry,
+    VlanEntry, Way,
 };
 use crate::names::{IfName, Mac, PluginName};
 
@@ -116,6 +116,15 @@ pub enum Undo {
     Masquerade(Masquerade),
     /// Remove a spoof guard.
     SpoofGuard(SpoofGuard),
+    /// Take a limit of bandwidth from a link.
+    Limit {
+        /// Where.
+        at: Place,
+        /// The link.
+        link: IfIndex,
+        /// Which of its limits.
+        way: Way,
+    },
     /// Release an address.
     Reservation {
         /// The data directory, without the network's name.
@@ -142,7 +151,8 @@ impl Undo {
             | Self::Port { at, .. }
             | Self::Vlan { at, .. }
             | Self::DeletedVlan { at, .. }
-            | Self::Sysctl { at, .. } => Some(*at),
+            | Self::Sysctl { at, .. }
+            | Self::Limit { at, .. } => Some(*at),
             Self::Masquerade(_)
             | Self::SpoofGuard(_)
             | Self::Reservation { .. }
