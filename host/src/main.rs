@@ -47,7 +47,7 @@ fn serve(plugin: &Bundled) -> Reply {
     let about = Plugin {
         name: plugin.name,
         version: env!("CARGO_PKG_VERSION"),
-        supported: &SpecVersion::ALL,
+        supported: SpecVersion::of_plugin(plugin.name),
     };
     let stdin = match Verb::from_env(&env) {
         // Called by a person: stdin may be a terminal.

@@ -162,6 +162,16 @@ pub(crate) fn bridge_json(arguments: &[&str]) -> Value {
     json(&succeed(Command::new("bridge").args(["-json", "-details"]).args(arguments)))
 }
 
+/// `tc ARGUMENT…` in the calling thread's namespace, which must succeed.
+pub(crate) fn tc(arguments: &[&str]) -> String {
+    succeed(Command::new("tc").args(arguments))
+}
+
+/// `tc -json ARGUMENT…` in the calling thread's namespace.
+pub(crate) fn tc_json(arguments: &[&str]) -> Value {
+    json(&tc(&[&["-json"], arguments].concat()))
+}
+
 /// A sysctl of the calling thread's namespace: its path below `/proc/sys/`.
 pub(crate) fn sysctl(key: &str) -> String {
     let value = fs::read_to_string(Path::new("/proc/sys").join(key));

@@ -61,6 +61,13 @@ impl Node {
         fs::write(dir.join("wasmcni.toml"), format!("natives = {names:?}\n")).unwrap();
     }
 
+    /// Gives a plugin these grants in place of the ones that it was shipped with.
+    pub(crate) fn grants(&self, plugin: &str, text: &str) {
+        let dir = self.below("etc/wasmcni/plugins");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(format!("{plugin}.toml")), text).unwrap();
+    }
+
     /// A call of `plugin` that is about a network.
     pub(crate) fn network_call_of(&self, plugin: &str, verb: &str, conf: &Value) -> Exec {
         Exec::of(&self.plugins.join(plugin))
@@ -141,7 +148,7 @@ impl Node {
 /// Runs a test in a sandbox, on a node of its own, if the witnesses are here.
 pub(crate) fn on_a_node(test: impl FnOnce(Node)) {
     sandbox::run(|| {
-        if ["ip", "bridge", "nft", "nsenter", "ping"].iter().all(|program| require(program)) {
+        if ["ip", "bridge", "tc", "nft", "nsenter", "ping"].iter().all(|program| require(program)) {
             test(Node::new(Path::new("/run/node")));
         }
     });

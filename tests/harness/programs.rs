@@ -10,6 +10,7 @@ pub(crate) const REFERENCE: &str = "/usr/lib/cni";
 
 /// Program, the Debian package that brings it, what is checked with it.
 const PROGRAMS: &[(&str, &str, &str)] = &[
+    ("tc", "iproute2", "limits of bandwidth, as another program sees them"),
     ("ip", "iproute2", "what the kernel holds, as another program sees it"),
     ("bridge", "iproute2", "bridge ports and their VLANs, as another program sees them"),
     ("nft", "nftables", "NAT and filter rules, as another program sees them"),

@@ -6,7 +6,7 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BRIDGE, FLANNEL, HOST_DEVICE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, prepare,
+    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN,
     undo_shared, witnessed,
 };
 use crate::harness::netns::Netns;
@@ -67,7 +67,7 @@ fn adds_that_fail(lab: &Lab, network: &Network, kinds: &[Kind]) -> Count {
                 // The last one was the one before.
                 outcome.success();
                 lab.call(plugin, "DEL", &conf, "a").success();
-                prepare(lab);
+                network.prepare(lab);
                 return count;
             };
             let what = format!("{} {kind:?} at {number}: {operation}", network.plugin);
@@ -160,8 +160,7 @@ fn dels_that_fail(lab: &Lab, network: &Network, kinds: &[Kind]) -> Count {
 
 fn fresh_sim(network: &Network) -> Lab {
     let lab = Lab::sim();
-    prepare(&lab);
-    network.equip(&lab);
+    network.prepare(&lab);
     lab
 }
 
@@ -176,6 +175,7 @@ fn sim_adds() {
         (&LOOPBACK, 1),
         (&HOST_LOCAL, 0),
         (&HOST_DEVICE, 9),
+        (&BANDWIDTH, 5),
     ];
     for (network, operations) in least {
         let count = adds_that_fail(&fresh_sim(network), network, KINDS);
@@ -188,7 +188,7 @@ fn sim_adds() {
 #[test]
 fn sim_undos() {
     for (network, remained) in
-        [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5), (&FLANNEL, 10), (&HOST_DEVICE, 5)]
+        [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5), (&FLANNEL, 10), (&HOST_DEVICE, 5), (&BANDWIDTH, 5)]
     {
         let left = undos_that_fail(&fresh_sim(network), network);
         assert!(left >= remained, "{network:?}: {left}");
@@ -205,6 +205,7 @@ fn sim_dels() {
         (&LOOPBACK, 1),
         (&HOST_LOCAL, 0),
         (&HOST_DEVICE, 1),
+        (&BANDWIDTH, 3),
     ] {
         let count = dels_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
@@ -238,8 +239,7 @@ fn on_linux(networks: &[(&Network, usize)]) {
         for (network, operations) in networks {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
-            prepare(&lab);
-            network.equip(&lab);
+            network.prepare(&lab);
             let count = adds_that_fail(&lab, network, FEW);
             assert!(count.operations >= *operations, "{network:?}: {count:?}");
             undo_shared(&lab);
@@ -247,7 +247,7 @@ fn on_linux(networks: &[(&Network, usize)]) {
             // Again with the bridge there, and down to what may stay.
             lab.call(network.plugin(), "ADD", &network.conf(&lab), "a").success();
             lab.call(network.plugin(), "DEL", &network.conf(&lab), "a").success();
-            prepare(&lab);
+            network.prepare(&lab);
             let before = lab.state();
             let count = adds_that_fail(&lab, network, &[Kind::Refused(Errno::ENOMEM)]);
             assert!(count.coped.is_empty(), "{network:?}: {count:?}");
@@ -277,4 +277,9 @@ fn linux_host_device() {
 #[test]
 fn linux_flannel() {
     on_linux(&[(&FLANNEL, 18)]);
+}
+
+#[test]
+fn linux_bandwidth() {
+    on_linux(&[(&BANDWIDTH, 5)]);
 }

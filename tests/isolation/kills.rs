@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::lab::{Lab, assert_same};
 use super::networks::{
-    BRIDGE, FLANNEL, HOST_DEVICE, Network, PTP, prepare, undo_shared, witnessed,
+    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, Network, PTP, undo_shared, witnessed,
 };
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
@@ -15,8 +15,7 @@ use crate::harness::sandbox;
 fn kill_adds(network: &Network) -> usize {
     let _blue = Netns::new("blue");
     let lab = Lab::linux();
-    prepare(&lab);
-    network.equip(&lab);
+    network.prepare(&lab);
     let (runtime, conf, before) = (Runtime::new(&lab), network.conf(&lab), lab.state());
     let mut kills = 0;
     for number in 1.. {
@@ -77,6 +76,14 @@ fn adds_of_flannel() {
     });
 }
 
+#[test]
+fn adds_of_bandwidth() {
+    sandbox::run(|| {
+        let kills = kill_adds(&BANDWIDTH);
+        assert!(kills >= 4 * 5, "{kills}");
+    });
+}
+
 /// Of a runtime that never comes back for the container, GC alone is there.
 #[test]
 fn adds_that_only_gc_hears_of() {
@@ -100,11 +107,11 @@ fn adds_that_only_gc_hears_of() {
 #[test]
 fn dels() {
     sandbox::run(|| {
-        for network in [&BRIDGE, &PTP, &HOST_DEVICE, &FLANNEL] {
+        // The last one has the node without IPv6.
+        for network in [&BRIDGE, &PTP, &FLANNEL, &BANDWIDTH, &HOST_DEVICE] {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
-            prepare(&lab);
-            network.equip(&lab);
+            network.prepare(&lab);
             let (runtime, conf) = (Runtime::new(&lab), network.conf(&lab));
             runtime.call("ADD", &conf);
             runtime.call("DEL", &conf);

@@ -151,7 +151,7 @@ impl Lab {
             };
             Some(value.to_owned())
         };
-        let supported = &SpecVersion::ALL;
+        let supported = SpecVersion::of_plugin(plugin.name);
         let about = Plugin { name: plugin.name, version: "0.0.0", supported };
         let request = Request::parse(&env, conf.to_string().as_bytes(), &about).unwrap();
         let records = Rc::new(RefCell::new(Vec::new()));

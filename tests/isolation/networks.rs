@@ -50,6 +50,16 @@ pub(crate) const LOOPBACK: Network = Network { plugin: "loopback", more: || json
 /// With addresses, which need IPv6 on the device: it is off in the container, as [`prepare`] leaves it.
 pub(crate) const HOST_DEVICE: Network =
     Network { plugin: "host-device", more: || json!({ "device": DEVICE }) };
+/// Chained: on a veth that is there before, with a result that tells of it.
+pub(crate) const BANDWIDTH: Network = Network {
+    plugin: "bandwidth",
+    more: || {
+        json!({
+            "ingressRate": 8_000_000, "ingressBurst": 800_000, "egressRate": 8_000_000,
+            "egressBurst": 800_000, "prevResult": former(),
+        })
+    },
+};
 pub(crate) const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
 
 /// What flanneld says of a lab.
@@ -87,35 +97,65 @@ impl Network {
 /// A device of the node, and the other end of its cable.
 const DEVICE: &str = "ens5";
 const CABLE: &str = "cable";
+/// The node's end of the veth that chained plugins find.
+const FORMER: &str = "former0";
 
-/// Is it what a node has before any attachment?
-fn is_hardware(name: &str) -> bool {
-    [DEVICE, CABLE].contains(&name)
+/// Is the link there before any attachment?
+fn stands(name: &str) -> bool {
+    ["lo", DEVICE, CABLE, FORMER].contains(&name)
+}
+
+/// What the plugin before a chained one says.
+fn former() -> Value {
+    json!({
+        "cniVersion": "1.1.0",
+        "interfaces": [{ "name": FORMER }, { "name": "eth0", "sandbox": "/run/netns/blue" }],
+        "ips": [
+            { "interface": 1, "address": "10.40.0.2/24" },
+            { "interface": 1, "address": "fd00:40::2/64" },
+        ],
+    })
 }
 
 impl Network {
-    /// Gives the node what the network needs to be there.
-    pub(crate) fn equip(&self, lab: &Lab) {
-        if self.plugin != HOST_DEVICE.plugin {
-            return;
-        }
+    /// [`prepare`], and what the network needs to be there: a device of the node, or for a chained plugin the
+    /// veth of the plugin before it.
+    pub(crate) fn prepare(&self, lab: &Lab) {
+        prepare(lab);
         let mut kernel = kernel_of(lab);
-        // Or else the kernel would add addresses when it likes.
-        let ipv6 = key("net/ipv6/conf/default/disable_ipv6");
-        kernel.sysctl_set(Role::Host, &ipv6, "1").unwrap();
-        let kind = KindSpec::Veth {
-            peer: CABLE.try_into().unwrap(),
-            peer_netns: Role::Host,
-            peer_mac: None,
-        };
-        let spec = LinkSpec { name: DEVICE.try_into().unwrap(), mtu: None, mac: None, kind };
-        let device = kernel.link_create(Role::Host, &spec).unwrap();
-        let alias = LinkChange::Alias("uplink".to_owned());
-        kernel.link_set(Role::Host, device.index, &alias).unwrap();
-        for index in [device.index, device.parent.unwrap()] {
-            kernel.link_set(Role::Host, index, &LinkChange::Up).unwrap();
+        if self.plugin == HOST_DEVICE.plugin {
+            make_device(kernel.as_mut());
+        } else if !(self.more)()["prevResult"].is_null() {
+            make_former(kernel.as_mut());
         }
     }
+}
+
+fn make_device(kernel: &mut dyn Kernel) {
+    if kernel.link_by_name(Role::Host, &DEVICE.try_into().unwrap()).unwrap().is_some() {
+        return;
+    }
+    // Without IPv6, wherever it goes: or else the kernel would add addresses when it likes.
+    let ipv6 = key("net/ipv6/conf/default/disable_ipv6");
+    kernel.sysctl_set(Role::Host, &ipv6, "1").unwrap();
+    let device = make_veth(kernel, DEVICE, (Role::Host, CABLE));
+    let alias = LinkChange::Alias("uplink".to_owned());
+    kernel.link_set(Role::Host, device.index, &alias).unwrap();
+    for index in [device.index, device.parent.unwrap()] {
+        kernel.link_set(Role::Host, index, &LinkChange::Up).unwrap();
+    }
+}
+
+fn make_former(kernel: &mut dyn Kernel) {
+    if kernel.link_by_name(Role::Host, &FORMER.try_into().unwrap()).unwrap().is_none() {
+        make_veth(kernel, FORMER, (Role::Container, "eth0"));
+    }
+}
+
+fn make_veth(kernel: &mut dyn Kernel, name: &str, (peer_netns, peer): (Role, &str)) -> Link {
+    let kind = KindSpec::Veth { peer: peer.try_into().unwrap(), peer_netns, peer_mac: None };
+    let spec = LinkSpec { name: name.try_into().unwrap(), mtu: None, mac: None, kind };
+    kernel.link_create(Role::Host, &spec).unwrap()
 }
 
 /// A kernel of the lab, past everything.
@@ -156,7 +196,7 @@ pub(crate) fn undo_shared(lab: &Lab) {
         // A device that was given back is down.
         kernel.link_set(Role::Host, link.index, &LinkChange::Up).unwrap();
     }
-    let made = |link: &&Link| link.name.as_str() != "lo" && !is_hardware(link.name.as_str());
+    let made = |link: &&Link| !stands(link.name.as_str());
     for link in links.iter().rev().filter(made) {
         // One end of a pair may have gone with the other.
         if kernel.link_by_index(Role::Host, link.index).unwrap().is_some() {
@@ -175,17 +215,12 @@ pub(crate) fn witnessed(lab: &Lab) {
     assert_eq!(lab.files(), [""; 0]);
     if require("ip") {
         let mut links = witness::names(&witness::ip_json(&["link"]));
-        links.retain(|name| !is_hardware(name));
-        assert_eq!(links, ["lo"]);
+        links.retain(|name| !stands(name));
+        assert_eq!(links, [""; 0]);
         let routes = witness::ip_json(&["route", "show", "table", "all"]);
         let by = |route: &Value| route["dev"].as_str().map(str::to_owned);
         assert!(
-            routes
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter_map(by)
-                .all(|dev| dev == "lo" || is_hardware(&dev)),
+            routes.as_array().unwrap().iter().filter_map(by).all(|dev| stands(&dev)),
             "{routes}"
         );
     }

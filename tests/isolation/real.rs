@@ -55,6 +55,8 @@ fn netns(kernel: &mut LinuxKernel, role: Role) -> Vec<String> {
             link.vlan_filtering,
             link.port,
         ));
+        let shaping = kernel.shaping(role, link.index).unwrap();
+        lines.push(format!("shaping of {}: {shaping:?}", link.name));
         for address in kernel.addrs(role, link.index).unwrap() {
             lines.push(format!("address {} of {}", address.address, link.name));
         }

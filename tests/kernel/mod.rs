@@ -15,6 +15,7 @@ mod moves;
 mod observe;
 mod routes;
 mod run;
+mod shaping;
 mod stacked;
 mod sysctls;
 mod vlans;
@@ -38,6 +39,7 @@ const GROUPS: &[Group] = &[
     routes::CASES,
     sysctls::CASES,
     intents::CASES,
+    shaping::CASES,
     missing::CASES,
 ];
 
@@ -65,6 +67,6 @@ mod on_both {
 
     on_both!(
         links, moves, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls, intents,
-        missing
+        shaping, missing
     );
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv6Addr};
 
-use wasmcni::kernel::{Address, IfIndex, Kernel, Link, Role, Route};
+use wasmcni::kernel::{Address, IfIndex, Kernel, Link, Role, Route, Shaping};
 use wasmcni::names::Mac;
 
 /// What was seen: a thing and what is true of it, by its words.
@@ -42,7 +42,9 @@ impl Seen {
     /// Without the aspects that only we look at.
     pub(crate) fn as_a_witness_sees(&self) -> Self {
         let mut seen = self.clone();
-        seen.0.retain(|thing, _| !thing.starts_with("masquerade") && !thing.starts_with("guard"));
+        seen.0.retain(|thing, _| {
+            !["masquerade", "guard", "shaping"].iter().any(|word| thing.starts_with(word))
+        });
         seen
     }
 }
@@ -70,6 +72,7 @@ pub(crate) fn observe(kernel: &mut dyn Kernel) -> Seen {
             for address in addresses {
                 seen.put(thing.clone(), &address_words(&address), address_state(&address));
             }
+            put_shaping(&mut seen, &thing, &kernel.shaping(netns, link.index).unwrap(), &names);
             for vlan in kernel.bridge_vlans(netns, link.index).unwrap_or_default() {
                 let words = format!("pvid {} untagged {}", vlan.pvid, vlan.untagged);
                 seen.put(thing.clone(), &format!("vlan {}", vlan.first), words);
@@ -87,6 +90,18 @@ pub(crate) fn observe(kernel: &mut dyn Kernel) -> Seen {
         seen.put(format!("guard {}", entry.port), "mac and owner", words);
     }
     seen
+}
+
+fn put_shaping(seen: &mut Seen, thing: &str, shaping: &Shaping, names: &Names) {
+    if let Some(bucket) = shaping.bucket {
+        seen.put(thing.to_owned(), "bucket rate", bucket.rate);
+        // `tc` counts burst and latency in other units.
+        seen.put(format!("shaping of {thing}"), "bucket", bucket);
+    }
+    if let Some(to) = shaping.redirect {
+        let to = names.get(&to).cloned().unwrap_or("gone".to_owned());
+        seen.put(thing.to_owned(), "redirect", to);
+    }
 }
 
 fn put_link(seen: &mut Seen, thing: &str, link: &Link, names: &Names) {

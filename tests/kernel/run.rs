@@ -25,6 +25,7 @@ pub(crate) enum Feature {
     Vlan,
     Vrf,
     VlanFiltering,
+    Ifb,
 }
 
 const FEATURES: &[Feature] = &[
@@ -34,6 +35,7 @@ const FEATURES: &[Feature] = &[
     Feature::Vlan,
     Feature::Vrf,
     Feature::VlanFiltering,
+    Feature::Ifb,
 ];
 
 /// A case.
@@ -189,6 +191,7 @@ fn missing_features() -> Vec<Feature> {
 fn example(feature: Feature, parent: Parent) -> LinkSpec {
     let kind = match feature {
         Feature::Dummy => KindSpec::Dummy,
+        Feature::Ifb => KindSpec::Ifb,
         Feature::Ipvlan => KindSpec::Ipvlan { parent, mode: wasmcni::kernel::IpvlanMode::L2 },
         Feature::Macvlan => {
             KindSpec::Macvlan { parent, mode: MacvlanMode::Bridge, broadcast_queue: None }

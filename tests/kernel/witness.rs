@@ -19,7 +19,9 @@ pub(crate) fn observe(container: Option<&Netns>) -> Seen {
         observe_netns(&mut seen, Role::Container, &|arguments| netns.ip_json(arguments));
     }
     observe_vlans(&mut seen, Role::Host, Command::new("bridge"));
+    observe_shaping(&mut seen, Role::Host, &|| Command::new("tc"));
     if let Some(netns) = container {
+        observe_shaping(&mut seen, Role::Container, &|| netns.command("tc"));
         observe_vlans(&mut seen, Role::Container, netns.command("bridge"));
     }
     seen
@@ -163,9 +165,29 @@ fn observe_vlans(seen: &mut Seen, netns: Role, mut bridge: Command) {
     }
 }
 
+fn observe_shaping(seen: &mut Seen, netns: Role, tc: &dyn Fn() -> Command) {
+    let list = |words: &[&str]| -> Value {
+        let output = tc().args(["-json", "-details"]).args(words).output().expect("tc was there");
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    };
+    for qdisc in list(&["qdisc"]).as_array().into_iter().flatten() {
+        let name = text(&qdisc["dev"]);
+        let thing = format!("{netns} link {name}");
+        if qdisc["kind"] == "tbf" && qdisc["root"] == true {
+            seen.put(thing, "bucket rate", text(&qdisc["options"]["rate"]));
+        } else if qdisc["kind"] == "ingress" {
+            let filters = list(&["filter", "show", "dev", &name, "parent", "ffff:"]);
+            let all = filters.as_array().into_iter().flatten();
+            for action in all.filter_map(|filter| filter["options"]["actions"].get(0)) {
+                seen.put(thing.clone(), "redirect", text(&action["to_dev"]));
+            }
+        }
+    }
+}
+
 /// Are the witnesses there?
 pub(crate) fn is_here() -> bool {
     use crate::harness::programs::require;
     Path::new("/run/netns").is_dir()
-        && ["ip", "bridge", "nsenter"].iter().all(|program| require(program))
+        && ["ip", "bridge", "tc", "nsenter"].iter().all(|program| require(program))
 }

@@ -55,6 +55,10 @@ pub(crate) fn key(text: &str) -> SysctlKey {
     SysctlKey::try_from(text.to_owned()).expect("a key below net/")
 }
 
+pub(crate) fn ifb(name: &str) -> LinkSpec {
+    link(name, KindSpec::Ifb)
+}
+
 pub(crate) fn link(name: &str, kind: KindSpec) -> LinkSpec {
     LinkSpec { name: ifname(name), mtu: None, mac: None, kind }
 }

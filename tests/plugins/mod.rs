@@ -1,5 +1,6 @@
 //! Every key of every plugin by what it does on the real kernel, as other programs see it.
 
+mod bandwidth;
 mod bridge;
 mod bridge_gateway;
 mod bridge_ports;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wasmcni::component::BUNDLED;
 
 use crate::harness::netns::{Netns, ip};
-use crate::harness::node::{Container, on_a_node, with};
+use crate::harness::node::{Container, Node, on_a_node, with};
 use crate::harness::sandbox::notice;
 
 /// Kinds of links that a kernel may lack, with the words that make one.
@@ -33,13 +33,36 @@ fn each_plugin_has_a_page() {
     assert_eq!(pages, plugins);
 }
 
-/// The conflist of a page.
-fn example(plugin: &str) -> Value {
+/// What a page has before its grants and keys.
+struct Example {
+    /// Files that others write: path and text.
+    files: Vec<(String, String)>,
+    list: Value,
+}
+
+fn example(plugin: &str) -> Example {
     let path = pages().join(plugin).with_extension("md");
     let page = fs::read_to_string(&path).unwrap();
-    let (_, rest) = page.split_once("## Example\n\n```json\n").expect("an example");
-    let (text, _) = rest.split_once("\n```\n").expect("its end");
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+    let (_, rest) = page.split_once("## Example\n").expect("an example");
+    let (text, _) = rest.split_once("\n## ").expect("its end");
+    let mut files = Vec::new();
+    let mut list = Value::Null;
+    for (before, block) in blocks(text) {
+        let (language, text) = block.split_once('\n').unwrap();
+        if language == "json" {
+            list = serde_json::from_str(text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        } else if let Some(file) = before.split('`').find(|word| word.starts_with('/')) {
+            files.push((file.to_owned(), text.to_owned()));
+        }
+    }
+    assert!(list["plugins"].is_array(), "{path:?} has no list of plugins");
+    Example { files, list }
+}
+
+/// Fenced blocks, each with the text before it.
+fn blocks(text: &str) -> Vec<(&str, &str)> {
+    let parts: Vec<&str> = text.split("```").collect();
+    parts.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
 }
 
 /// A plugin's own configuration, as a runtime makes it of a list.
@@ -77,36 +100,48 @@ fn lacks(plugins: &[Value]) -> Option<&'static str> {
 #[test]
 fn examples_run_as_they_stand() {
     for plugin in BUNDLED {
-        let list = example(plugin.name);
-        assert!(list.to_string().contains(&format!("\"type\":\"{}\"", plugin.name)), "{list}");
+        let list = example(plugin.name).list.to_string();
+        assert!(list.contains(&format!("\"type\":\"{}\"", plugin.name)), "{list}");
     }
     on_a_node(|node| {
-        let _outside = uplink();
         for plugin in BUNDLED {
-            let plugins = configurations(&example(plugin.name));
-            if let Some(kind) = lacks(&plugins) {
-                notice(&format!(
+            let outside = uplink();
+            let example = example(plugin.name);
+            let plugins = configurations(&example.list);
+            match lacks(&plugins) {
+                None => run(&node, plugin.name, &example, &plugins),
+                Some(kind) => notice(&format!(
                     "the example of {}: this kernel has no {kind}; run `just test-full-kernel`",
                     plugin.name
-                ));
-                continue;
+                )),
             }
-            eprintln!("the example of {}", plugin.name);
-            let container = Container::new(plugin.name);
-            let mut result = Value::Null;
-            for conf in &plugins {
-                let conf = with(conf, json!({ "prevResult": result }));
-                result = node.add(&conf, &container);
-            }
-            for conf in &plugins {
-                node.check(conf, &container, &result).success();
-            }
-            for conf in plugins.iter().rev() {
-                node.del(&with(conf, json!({ "prevResult": result })), &container);
-            }
-            assert_eq!(node.leftovers(&["eth0", "cni0"]), [""; 0], "{}", plugin.name);
             // Each page has networks of its own.
-            let _ = Command::new("ip").args(["link", "delete", "cni0"]).output();
+            for link in ["cni0", "eth0"] {
+                let _ = Command::new("ip").args(["link", "delete", link]).output();
+            }
+            drop(outside);
         }
     });
+}
+
+fn run(node: &Node, name: &str, example: &Example, plugins: &[Value]) {
+    eprintln!("the example of {name}");
+    for (path, text) in &example.files {
+        let path = node.below(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let container = Container::new(name);
+    let mut result = Value::Null;
+    for conf in plugins {
+        let conf = with(conf, json!({ "prevResult": result }));
+        result = node.add(&conf, &container);
+    }
+    for conf in plugins {
+        node.check(conf, &container, &result).success();
+    }
+    for conf in plugins.iter().rev() {
+        node.del(&with(conf, json!({ "prevResult": result })), &container);
+    }
+    assert_eq!(node.leftovers(&["eth0", "cni0"]), [""; 0], "{name}");
 }

@@ -15,7 +15,7 @@ use wasmcni::policy::{Facts, Grants, OPS, Op, parse};
 
 /// What the variables of all files here stand for: network `net`, `eth0` in the container, a
 /// configuration with `bridge = "br0"`, `ipam.type = "host-local"` and no `ipam.dataDir`; the attachment
-/// made `veth1`.
+/// made `veth1`; `veth3` is the node's end of the container's veth, and `prevResult` has 10.1.2.5/24.
 fn with_facts<T>(run: impl Fn(&Facts<'_>) -> T) -> T {
     let config = |path: &str| match path {
         "bridge" => Some("br0".to_owned()),
@@ -24,7 +24,10 @@ fn with_facts<T>(run: impl Fn(&Facts<'_>) -> T) -> T {
     };
     let ipam = ["10.1.2.5/24", "10.1.2.1/32", "fd00:1::5/64"].map(|net| net.parse().unwrap());
     let own = |name: &str| name == "veth1";
-    run(&Facts { ifname: "eth0", config: &config, own: &own, ipam: &ipam, network: "net" })
+    let peer = || Some("veth3".to_owned());
+    let prev = ["10.1.2.5/24".parse().unwrap()];
+    let (config, own, peer) = (&config, &own, &peer);
+    run(&Facts { ifname: "eth0", config, own, peer, prev: &prev, ipam: &ipam, network: "net" })
 }
 
 #[test]

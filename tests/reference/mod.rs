@@ -7,6 +7,7 @@
 
 mod addresses;
 mod attachments;
+mod bandwidth;
 mod coexistence;
 mod flannel;
 mod json;

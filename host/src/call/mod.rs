@@ -234,7 +234,7 @@ fn runner(
     journal: Option<Journal>,
 ) -> Result<Rc<Runner>, CniError> {
     let deadline = Instant::now() + prepared.grants().limits().deadline;
-    let call = Call::new(
+    let mut call = Call::new(
         kernel,
         journal,
         job.attachment.clone(),
@@ -244,6 +244,7 @@ fn runner(
         deadline,
         world.directories.clone(),
     );
+    call.prev = job.prev_result.iter().flat_map(|prev| &prev.ips).map(|ip| ip.address).collect();
     Runner::new(world, job, Rc::new(call), plugin, prepared)
 }
 

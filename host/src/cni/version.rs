@@ -56,6 +56,19 @@ impl SpecVersion {
     /// The version that a configuration without one means (CNI library, `version.ParseVersion`).
     pub const UNSTATED: Self = Self::V0_1_0;
 
+    /// The versions that a plugin supports: a chained one makes no sense in those without chains. The
+    /// reference plugins refuse the same.
+    #[must_use]
+    pub fn of_plugin(plugin: &str) -> &'static [Self] {
+        static SINCE: [(&str, SpecVersion); 2] =
+            [("bandwidth", SpecVersion::V0_3_0), ("firewall", SpecVersion::V0_4_0)];
+        let since = SINCE.iter().find(|(name, _)| *name == plugin).map(|(_, since)| *since);
+        let first = Self::ALL.iter().position(|version| Some(*version) == since).unwrap_or(0);
+        Self::ALL_IN_ORDER.get(first..).unwrap_or_default()
+    }
+
+    const ALL_IN_ORDER: &'static [Self] = &Self::ALL;
+
     const fn facts(self) -> (&'static str, Family) {
         match self {
             Self::V0_1_0 => ("0.1.0", Family::V020),

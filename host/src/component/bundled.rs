@@ -53,7 +53,8 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 7] = [
+pub static BUNDLED: [Bundled; 8] = [
+    bundled!("bandwidth", "limits what a container sends and receives by token buckets"),
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
     bundled!(
         "flannel",

@@ -11,6 +11,7 @@ mod intents;
 mod link;
 mod reservations;
 mod route;
+mod shaping;
 mod sysctl;
 
 use std::cell::{Ref, RefCell, RefMut};
@@ -76,6 +77,8 @@ pub struct Call {
     journal: RefCell<Option<Journal>>,
     /// Networks and gateways that the IPAM delegate gave in this call.
     ipam: RefCell<Vec<IpNet>>,
+    /// Addresses that the plugins before this one gave.
+    pub(crate) prev: Vec<IpNet>,
     /// Whose call it is; `None` for GC and STATUS.
     pub attachment: Option<Attachment>,
     /// Whether acts are written down, to be taken back: those of ADD. What DEL takes away is to be gone.
@@ -114,6 +117,7 @@ impl Call {
             kernel: RefCell::new(kernel),
             journal: RefCell::new(journal),
             ipam: RefCell::new(Vec::new()),
+            prev: Vec::new(),
             attachment,
             adding,
             network,
@@ -194,8 +198,16 @@ impl Gate {
         let config = |path: &str| config_text(configuration, path);
         let ipam = self.call.ipam.borrow();
         let ifname = self.call.attachment.as_ref().map_or("", |a| a.ifname.as_str());
-        let facts =
-            Facts { ifname, config: &config, own: &own, ipam: &ipam, network: &self.call.network };
+        let peer = || self.peer().filter(|_| role == Role::Host).map(|name| name.to_string());
+        let facts = Facts {
+            ifname,
+            config: &config,
+            own: &own,
+            peer: &peer,
+            prev: &self.call.prev,
+            ipam: &ipam,
+            network: &self.call.network,
+        };
         match self.grants.allow(op, &facts) {
             Ok(_) => Ok(()),
             Err(denied) => Err(Denied { plugin: self.plugin.to_string(), ..denied }.into()),
@@ -215,6 +227,17 @@ impl Gate {
     fn own(&self, link: &LinkHandle) -> bool {
         let journal: Ref<'_, Option<Journal>> = self.call.journal.borrow();
         journal.as_ref().is_some_and(|j| j.made_link(link.role, link.index))
+    }
+
+    /// The node's end of the container's veth, whoever made it.
+    fn peer(&self) -> Option<IfName> {
+        let ifname = &self.call.attachment.as_ref()?.ifname;
+        let mut kernel = self.kernel();
+        let near = kernel.link_by_name(Role::Container, ifname).ok()??;
+        let far = kernel.link_by_index(Role::Host, near.parent?).ok()??;
+        // A number of another namespace may be a link's here: only the right one names the near end.
+        let both = near.kind == "veth" && far.kind == "veth" && far.parent == Some(near.index);
+        both.then_some(far.name)
     }
 
     /// Permission for what may be done freely to one's own link.

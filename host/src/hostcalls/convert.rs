@@ -9,6 +9,7 @@ use crate::bindings::wasmcni::cni::types as cni;
 use crate::bindings::wasmcni::net::bridge_port::{Tagging, VlanRange};
 use crate::bindings::wasmcni::net::link::{AddressInfo, LinkInfo, PortInfo};
 use crate::bindings::wasmcni::net::netns::{self, RouteInfo};
+use crate::bindings::wasmcni::net::shaping;
 use crate::bindings::wasmcni::net::types as net;
 use crate::cni::result::{Dns, Interface, IpConfig, Route};
 use crate::cni::{CniError, CniResult, ValidAttachment};
@@ -21,6 +22,13 @@ pub(super) fn role(role: netns::Role) -> Role {
     match role {
         netns::Role::Container => Role::Container,
         netns::Role::Host => Role::Host,
+    }
+}
+
+pub(super) fn way(way: shaping::Direction) -> kernel::Way {
+    match way {
+        shaping::Direction::Egress => kernel::Way::Egress,
+        shaping::Direction::Ingress => kernel::Way::Ingress,
     }
 }
 

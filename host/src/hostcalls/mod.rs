@@ -11,6 +11,7 @@ mod log;
 mod nat;
 mod netns;
 mod reservations;
+mod shaping;
 mod sysctl;
 
 use std::rc::Rc;
@@ -180,6 +181,9 @@ pub(crate) fn link(linker: &mut Linker<Ctx>, interfaces: &[String]) -> wasmtime:
             }
             "wasmcni:net/devices@0.1.0" => {
                 net::devices::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
+            "wasmcni:net/shaping@0.1.0" => {
+                net::shaping::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
             "wasmcni:ipam/reservations@0.1.0" => {
                 ipam::reservations::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
     IfIndex, LinkChange, Masquerade, NetnsId, PortChange, Role, RouteSpec, SpoofGuard, SysctlKey,
-    VlanEntry,
+    VlanEntry, Way,
 };
 use crate::names::{IfName, Mac, PluginName};
 
@@ -120,6 +120,15 @@ pub enum Undo {
     Masquerade(Masquerade),
     /// Remove a spoof guard.
     SpoofGuard(SpoofGuard),
+    /// Take a limit of bandwidth from a link.
+    Limit {
+        /// Where.
+        at: Place,
+        /// The link.
+        link: IfIndex,
+        /// Which of its limits.
+        way: Way,
+    },
     /// Release an address.
     Reservation {
         /// The data directory, without the network's name.
@@ -154,7 +163,8 @@ impl Undo {
             | Self::Port { at, .. }
             | Self::Vlan { at, .. }
             | Self::DeletedVlan { at, .. }
-            | Self::Sysctl { at, .. } => Some(*at),
+            | Self::Sysctl { at, .. }
+            | Self::Limit { at, .. } => Some(*at),
             Self::MovedLink(moved) => Some(moved.at),
             Self::Masquerade(_)
             | Self::SpoofGuard(_)

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::{Journal, Place, Record, Sharing, Undo};
-use crate::kernel::{AddressSpec, Errno, IfIndex, Kernel, KernelError, Role};
+use crate::kernel::{AddressSpec, Errno, IfIndex, Kernel, KernelError, Role, Way};
 use crate::names::{Attachment, PluginName};
 
 /// What undoing needs of address management and of native delegates.
@@ -118,7 +118,8 @@ impl Undoing<'_> {
             | Undo::Port { at, .. }
             | Undo::Vlan { at, .. }
             | Undo::DeletedVlan { at, .. }
-            | Undo::Sysctl { at, .. } => {
+            | Undo::Sysctl { at, .. }
+            | Undo::Limit { at, .. } => {
                 if self.kernel.netns(at.role) == Some(at.netns) {
                     said(tolerate_gone(self.in_kernel(record, *at)))
                 } else {
@@ -147,6 +148,8 @@ impl Undoing<'_> {
             Undo::Vlan { link, vlan, .. } => self.kernel.bridge_vlan_delete(role, *link, vlan),
             Undo::DeletedVlan { link, vlan, .. } => self.kernel.bridge_vlan_add(role, *link, vlan),
             Undo::Sysctl { key, back, .. } => self.kernel.sysctl_set(role, key, back),
+            Undo::Limit { link, way: Way::Egress, .. } => self.kernel.bucket_delete(role, *link),
+            Undo::Limit { link, way: Way::Ingress, .. } => self.kernel.redirect_delete(role, *link),
             Undo::MovedLink(_)
             | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
@@ -188,6 +191,7 @@ impl Undoing<'_> {
             | Undo::DeletedVlan { .. }
             | Undo::Sysctl { .. }
             | Undo::MovedLink(_)
+            | Undo::Limit { .. }
             | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
             | Undo::Reservation { .. }

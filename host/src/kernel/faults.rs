@@ -26,8 +26,8 @@ use std::time::Duration;
 
 use super::{
     Address, AddressSpec, Errno, IfIndex, Kernel, KernelError, Link, LinkChange, LinkSpec,
-    Masquerade, NetnsId, Owner, PortChange, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey,
-    VlanEntry,
+    Masquerade, NetnsId, Owner, PortChange, Result, Role, Route, RouteSpec, Shaping, SpoofGuard,
+    SysctlKey, TokenBucket, VlanEntry,
 };
 use crate::names::IfName;
 
@@ -367,6 +367,30 @@ impl<K: Kernel> Kernel for Faults<K> {
         self.act("reference_spoof_guard_delete", object, |kernel| {
             kernel.reference_spoof_guard_delete(owner)
         })
+    }
+
+    fn bucket_add(&mut self, netns: Role, link: IfIndex, bucket: &TokenBucket) -> Result<()> {
+        let object = format!("{} in {netns} {bucket}", link.0);
+        self.act("bucket_add", object, |kernel| kernel.bucket_add(netns, link, bucket))
+    }
+
+    fn bucket_delete(&mut self, netns: Role, link: IfIndex) -> Result<()> {
+        let object = format!("{} in {netns}", link.0);
+        self.act("bucket_delete", object, |kernel| kernel.bucket_delete(netns, link))
+    }
+
+    fn redirect_add(&mut self, netns: Role, link: IfIndex, to: IfIndex) -> Result<()> {
+        let object = format!("{} to {} in {netns}", link.0, to.0);
+        self.act("redirect_add", object, |kernel| kernel.redirect_add(netns, link, to))
+    }
+
+    fn redirect_delete(&mut self, netns: Role, link: IfIndex) -> Result<()> {
+        let object = format!("{} in {netns}", link.0);
+        self.act("redirect_delete", object, |kernel| kernel.redirect_delete(netns, link))
+    }
+
+    fn shaping(&mut self, netns: Role, link: IfIndex) -> Result<Shaping> {
+        self.kernel.shaping(netns, link)
     }
 }
 

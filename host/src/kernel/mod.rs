@@ -7,6 +7,7 @@
 mod errno;
 mod model;
 mod role;
+mod shaping;
 mod words;
 
 pub mod faults;
@@ -17,6 +18,7 @@ pub mod sysfs;
 pub use errno::{Errno, KernelError};
 pub use model::*;
 pub use role::Role;
+pub use shaping::{Shaping, TokenBucket, Way};
 
 use std::time::Duration;
 
@@ -187,4 +189,36 @@ pub trait Kernel {
     /// Removes the reference bridge plugin's guard (`macspoofchk`) of an attachment: in table
     /// `bridge nat` the chains `cni-br-iface-CONTAINER-IFNAME` and what leads there. None there: success.
     fn reference_spoof_guard_delete(&mut self, owner: &Owner) -> Result<()>;
+    /// Limits what leaves by a link.
+    /// Equivalent: `tc qdisc add dev … root handle 1: tbf rate … burst … limit …`.
+    ///
+    /// # Errors
+    /// `EEXIST`: somebody gave it a root qdisc. `ENODEV`: no such link.
+    fn bucket_add(&mut self, netns: Role, link: IfIndex, bucket: &TokenBucket) -> Result<()>;
+
+    /// Equivalent: `tc qdisc del dev … root handle 1: tbf`. Another root qdisc stays.
+    ///
+    /// # Errors
+    /// `ENOENT`: there is no such qdisc. `ENODEV`: no such link.
+    fn bucket_delete(&mut self, netns: Role, link: IfIndex) -> Result<()>;
+
+    /// Sends all that comes in by a link out by another one of the namespace.
+    /// Equivalent: `tc qdisc add dev LINK handle ffff: ingress` and `tc filter add dev LINK parent ffff:
+    /// protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev TO`.
+    ///
+    /// # Errors
+    /// `EEXIST`: the link has an ingress qdisc. `ENODEV`: no such link.
+    fn redirect_add(&mut self, netns: Role, link: IfIndex, to: IfIndex) -> Result<()>;
+
+    /// Equivalent: `tc qdisc del dev LINK ingress`, which its filters go with.
+    ///
+    /// # Errors
+    /// `ENOENT`: there is none. `ENODEV`: no such link.
+    fn redirect_delete(&mut self, netns: Role, link: IfIndex) -> Result<()>;
+
+    /// Equivalent: `tc qdisc show dev …` and `tc filter show dev … parent ffff:`.
+    ///
+    /// # Errors
+    /// `ENODEV`: no such link.
+    fn shaping(&mut self, netns: Role, link: IfIndex) -> Result<Shaping>;
 }

@@ -78,6 +78,8 @@ pub enum KindSpec {
         /// 802.1Q VLAN id, 0 to 4094.
         id: u16,
     },
+    /// `type ifb`: what is sent to it comes out again, past its qdisc.
+    Ifb,
     /// `type vrf table TABLE`.
     Vrf {
         /// The route table of the VRF.

@@ -280,6 +280,7 @@ pub static OPS: &[OpKind] = &[
     anywhere("forwarding.enable", &[must("family", Holds::Word(&["ipv4", "ipv6"]))]),
     anywhere("nat.masquerade", &[WITHIN]),
     anywhere("spoof-guard.pin", &[NAME]),
+    here("shaping.limit", &[NAME]),
     anywhere("delegate.run", &[must("plugin", Holds::Plugin)]),
     anywhere("reservations.open", &[must("data-dir", Holds::Path)]),
     anywhere("reservations.reserve", &[WITHIN]),
@@ -300,6 +301,7 @@ const FORWARDING: &str = "wasmcni:net/forwarding@0.1.0";
 const NAT: &str = "wasmcni:net/nat@0.1.0";
 const SPOOF_GUARD: &str = "wasmcni:net/spoof-guard@0.1.0";
 const DEVICES: &str = "wasmcni:net/devices@0.1.0";
+const SHAPING: &str = "wasmcni:net/shaping@0.1.0";
 const RESERVATIONS: &str = "wasmcni:ipam/reservations@0.1.0";
 const RESOLV_CONF: &str = "wasmcni:ipam/resolv-conf@0.1.0";
 const DELEGATE: &str = "wasmcni:cni/delegate@0.1.0";
@@ -362,6 +364,10 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (SPOOF_GUARD, "pin", &["spoof-guard.pin"]),
     (SPOOF_GUARD, "clear", &[]),
     (SPOOF_GUARD, "pinned", &["spoof-guard.pin"]),
+    (SHAPING, "limit-egress", &["shaping.limit"]),
+    (SHAPING, "limit-ingress", &["shaping.limit"]),
+    (SHAPING, "difference", &["shaping.limit"]),
+    (SHAPING, "clear", &[]),
     (RESERVATIONS, "open", &["reservations.open"]),
     (RESERVATIONS, "[resource-drop]store", &[]),
     (RESERVATIONS, "[method]store.held", &[]),

@@ -28,8 +28,12 @@ pub struct Facts<'a> {
     /// `@own`: whether this attachment made the link of this name *in the netns of the op*. The
     /// same name in the other netns is another's link.
     pub own: &'a dyn Fn(&str) -> bool,
+    /// `@peer`: the name of the link of the node that is the other end of the container's veth.
+    pub peer: &'a dyn Fn() -> Option<String>,
     /// `@ipam`: the networks of the IPAM result, and its gateways as /32 and /128.
     pub ipam: &'a [IpNet],
+    /// `@prev`: the addresses of the plugins before this one.
+    pub prev: &'a [IpNet],
     /// `networks`: the name of the network.
     pub network: &'a str,
 }

@@ -61,6 +61,7 @@ mod request;
 pub mod reservations;
 pub mod resolv_conf;
 mod result;
+pub mod shaping;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 

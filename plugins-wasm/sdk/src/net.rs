@@ -60,6 +60,18 @@ pub fn unless_missing<T>(result: Result<T, NetError>) -> Result<Option<T>, NetEr
     }
 }
 
+/// Success with none if no grant allows it: a link that may not be looked at is none of one's own.
+///
+/// # Errors
+/// Every other failure.
+pub fn unless_denied<T>(result: Result<T, NetError>) -> Result<Option<T>, NetError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.code == ErrorCode::Denied => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Success with none if it is there already.
 ///
 /// # Errors

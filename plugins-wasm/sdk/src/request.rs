@@ -50,6 +50,18 @@ impl Request {
             .ok_or_else(|| Error::missing("prevResult", "it must tell what was made before"))
     }
 
+    /// The result of the plugins before this one, which a chained plugin cannot do without.
+    ///
+    /// # Errors
+    /// Code 7 when there is none.
+    pub fn chained(&self) -> Result<&CniResult, Error> {
+        self.prev_result.as_ref().ok_or_else(|| {
+            let why = "this plugin changes what others made: it must be chained, after the plugin \
+                       that makes the interface";
+            Error::missing("prevResult", why)
+        })
+    }
+
     /// `CNI_ARGS`, of which the plugin knows the keys `known` (case matters).
     ///
     /// A plugin that does not call this takes any arguments, as the reference plugins do.

@@ -80,7 +80,11 @@ fn main() -> ExitCode {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let mut stdin = Vec::new();
     std::io::stdin().read_to_end(&mut stdin).unwrap();
-    let about = Plugin { name: plugin.name, version: "0.0.0", supported: &SpecVersion::ALL };
+    let about = Plugin {
+        name: plugin.name,
+        version: "0.0.0",
+        supported: SpecVersion::of_plugin(plugin.name),
+    };
     let request = Request::parse(&|key| environment.get(key).cloned(), &stdin, &about).unwrap();
     let world = World {
         node: Box::new(Deadly { kind, number }),

@@ -154,6 +154,8 @@ mod tests {
             ifname: "eth0",
             config: &named,
             own: &|_| false,
+            peer: &|| None,
+            prev: &[],
             ipam: &ipam,
             network: "other",
         };

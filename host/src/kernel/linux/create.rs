@@ -126,6 +126,7 @@ fn parent(kind: &KindSpec) -> Option<Parent> {
         KindSpec::Veth { .. }
         | KindSpec::Bridge { .. }
         | KindSpec::Dummy
+        | KindSpec::Ifb
         | KindSpec::Vrf { .. } => None,
     }
 }
@@ -152,6 +153,7 @@ fn creation(name: &IfName, spec: &LinkSpec, peer_fd: Option<RawFd>) -> LinkMessa
             (InfoKind::Bridge, filtering.map(InfoData::Bridge))
         }
         KindSpec::Dummy => (InfoKind::Dummy, None),
+        KindSpec::Ifb => (InfoKind::Ifb, None),
         KindSpec::Ipvlan { mode, .. } => {
             let mode = match mode {
                 IpvlanMode::L2 => IpVlanMode::L2,

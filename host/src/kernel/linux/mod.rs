@@ -15,6 +15,7 @@ mod moving;
 mod netns;
 mod nft;
 mod route;
+mod shaping;
 mod socket;
 mod sysctl;
 
@@ -28,7 +29,8 @@ pub use netns::{ContainerNetns, NetnsError};
 
 use super::{
     Address, AddressSpec, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId, Owner,
-    PortChange, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey, VlanEntry,
+    PortChange, Result, Role, Route, RouteSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket,
+    VlanEntry,
 };
 use crate::names::IfName;
 use netns::Netns;
@@ -297,5 +299,40 @@ impl Kernel for LinuxKernel {
 
     fn reference_spoof_guard_delete(&mut self, owner: &Owner) -> Result<()> {
         self.nftables()?.reference_spoof_guard_delete(owner)
+    }
+
+    fn bucket_add(&mut self, netns: Role, link: IfIndex, bucket: &TokenBucket) -> Result<()> {
+        let socket = self.namespaces.socket(netns);
+        socket
+            .and_then(|socket| shaping::add_bucket(socket, link, bucket))
+            .trying(|| format!("limiting link {} in {netns} to {bucket}", link.0))
+    }
+
+    fn bucket_delete(&mut self, netns: Role, link: IfIndex) -> Result<()> {
+        let socket = self.namespaces.socket(netns);
+        socket
+            .and_then(|socket| shaping::delete_bucket(socket, link))
+            .trying(|| format!("deleting the limit of link {} in {netns}", link.0))
+    }
+
+    fn redirect_add(&mut self, netns: Role, link: IfIndex, to: IfIndex) -> Result<()> {
+        let socket = self.namespaces.socket(netns);
+        socket
+            .and_then(|socket| shaping::add_redirect(socket, link, to))
+            .trying(|| format!("redirecting from link {} to {} in {netns}", link.0, to.0))
+    }
+
+    fn redirect_delete(&mut self, netns: Role, link: IfIndex) -> Result<()> {
+        let socket = self.namespaces.socket(netns);
+        socket
+            .and_then(|socket| shaping::delete_redirect(socket, link))
+            .trying(|| format!("deleting the redirection from link {} in {netns}", link.0))
+    }
+
+    fn shaping(&mut self, netns: Role, link: IfIndex) -> Result<Shaping> {
+        let socket = self.namespaces.socket(netns);
+        socket
+            .and_then(|socket| shaping::seen(socket, link))
+            .trying(|| format!("reading the qdiscs of link {} in {netns}", link.0))
     }
 }

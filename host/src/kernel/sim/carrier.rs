@@ -21,6 +21,7 @@ impl Node {
             | Kind::Veth { .. }
             | Kind::Bridge { .. }
             | Kind::Dummy
+            | Kind::Ifb
             | Kind::Ipvlan { .. }
             | Kind::Vrf { .. } => {}
         }
@@ -73,7 +74,7 @@ impl Node {
     fn carrier(&self, id: DeviceId) -> bool {
         let Ok(device) = self.dev(id) else { return false };
         match device.kind {
-            Kind::Loopback | Kind::Dummy | Kind::Vrf { .. } => true,
+            Kind::Loopback | Kind::Dummy | Kind::Ifb | Kind::Vrf { .. } => true,
             Kind::Veth { peer } => device.up && self.dev(peer).is_ok_and(|peer| peer.up),
             Kind::Bridge { carrier, .. } => carrier,
             Kind::Ipvlan { parent, .. }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::super::{IfIndex, IpvlanMode, MacvlanMode, Port};
+use super::super::{IfIndex, IpvlanMode, MacvlanMode, Port, TokenBucket};
 use super::state::{DeviceId, NetnsKey};
 use crate::names::{IfName, Mac};
 
@@ -40,6 +40,10 @@ pub(super) struct Device {
     pub(super) sysctls: BTreeMap<String, String>,
     /// Keys of `ipv4/conf` that were written for this link: it does not follow the default any more.
     pub(super) chosen: Chosen,
+    /// The root qdisc, if somebody gave it one.
+    pub(super) bucket: Option<TokenBucket>,
+    /// Where what comes in is sent. It may be gone.
+    pub(super) redirect: Option<DeviceId>,
 }
 
 /// Which of a link's IPv4 sysctls somebody chose.
@@ -93,6 +97,7 @@ pub(super) enum Kind {
         carrier: bool,
     },
     Dummy,
+    Ifb,
     Ipvlan {
         parent: DeviceId,
         mode: IpvlanMode,
@@ -119,6 +124,7 @@ impl Kind {
             Self::Veth { .. } => "veth",
             Self::Bridge { .. } => "bridge",
             Self::Dummy => "dummy",
+            Self::Ifb => "ifb",
             Self::Ipvlan { .. } => "ipvlan",
             Self::Macvlan { .. } => "macvlan",
             Self::Vlan { .. } => "vlan",
@@ -144,6 +150,7 @@ impl Kind {
             | Self::Veth { .. }
             | Self::Bridge { .. }
             | Self::Dummy
+            | Self::Ifb
             | Self::Vrf { .. } => None,
         }
     }
@@ -155,6 +162,7 @@ impl Kind {
             Self::Loopback
             | Self::Bridge { .. }
             | Self::Dummy
+            | Self::Ifb
             | Self::Ipvlan { .. }
             | Self::Macvlan { .. }
             | Self::Vlan { .. }

@@ -130,6 +130,7 @@ impl Node {
             | Kind::Veth { .. }
             | Kind::Bridge { .. }
             | Kind::Dummy
+            | Kind::Ifb
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. }
             | Kind::Vrf { .. } => {
@@ -144,7 +145,7 @@ impl Node {
     pub(super) fn is_silent(&self, id: DeviceId) -> bool {
         let Ok(device) = self.dev(id) else { return true };
         match device.kind {
-            Kind::Loopback | Kind::Dummy | Kind::Vrf { .. } => true,
+            Kind::Loopback | Kind::Dummy | Kind::Ifb | Kind::Vrf { .. } => true,
             Kind::Ipvlan { mode: IpvlanMode::L3 | IpvlanMode::L3s, .. } => true,
             Kind::Vlan { parent, .. } => self.is_silent(parent),
             Kind::Ipvlan { mode: IpvlanMode::L2, .. }

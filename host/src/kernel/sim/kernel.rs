@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::super::{
     Address, AddressSpec, Errno, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId,
-    Owner, PortChange, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey, VlanEntry,
+    Owner, PortChange, Result, Role, Route, RouteSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket,
+    VlanEntry,
 };
 use super::device::{AddressEntry, Dad, Kind};
 use super::state::{Answer, DeviceId, NetnsKey, Node};
@@ -238,5 +239,30 @@ impl Kernel for Sim {
         };
         lock(&self.node).reference_spoof_guards.retain(|other| !of(other));
         Ok(())
+    }
+
+    fn bucket_add(&mut self, netns: Role, link: IfIndex, bucket: &TokenBucket) -> Result<()> {
+        let words = || format!("limiting link {} in {netns} to {bucket}", link.0);
+        self.act(netns, words, |node, key, _| node.bucket_add(key, link, *bucket))
+    }
+
+    fn bucket_delete(&mut self, netns: Role, link: IfIndex) -> Result<()> {
+        let words = || format!("deleting the limit of link {} in {netns}", link.0);
+        self.act(netns, words, |node, key, _| node.bucket_delete(key, link))
+    }
+
+    fn redirect_add(&mut self, netns: Role, link: IfIndex, to: IfIndex) -> Result<()> {
+        let words = || format!("redirecting from link {} to {} in {netns}", link.0, to.0);
+        self.act(netns, words, |node, key, _| node.redirect_add(key, link, to))
+    }
+
+    fn redirect_delete(&mut self, netns: Role, link: IfIndex) -> Result<()> {
+        let words = || format!("deleting the redirection from link {} in {netns}", link.0);
+        self.act(netns, words, |node, key, _| node.redirect_delete(key, link))
+    }
+
+    fn shaping(&mut self, netns: Role, link: IfIndex) -> Result<Shaping> {
+        let words = || format!("reading the qdiscs of link {} in {netns}", link.0);
+        self.act(netns, words, |node, key, _| node.shaping(key, link))
     }
 }

@@ -32,6 +32,7 @@ impl Node {
                 id
             }
             KindSpec::Dummy => self.create_plain(netns, spec, Kind::Dummy)?,
+            KindSpec::Ifb => self.create_plain(netns, spec, Kind::Ifb)?,
             KindSpec::Vrf { table } => {
                 self.create_plain(netns, spec, Kind::Vrf { table: *table })?
             }
@@ -166,6 +167,7 @@ impl Node {
             Kind::Loopback
             | Kind::Bridge { .. }
             | Kind::Dummy
+            | Kind::Ifb
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. }
@@ -256,6 +258,7 @@ impl Node {
                 | Kind::Veth { .. }
                 | Kind::Bridge { .. }
                 | Kind::Dummy
+                | Kind::Ifb
                 | Kind::Vrf { .. } => {}
             }
         }
@@ -307,6 +310,7 @@ impl Node {
             | Kind::Veth { .. }
             | Kind::Bridge { .. }
             | Kind::Dummy
+            | Kind::Ifb
             | Kind::Vrf { .. } => rules::mac(mac)?,
         }
         let changed = device.mac != mac;
@@ -349,6 +353,7 @@ impl Node {
             Kind::Loopback | Kind::Bridge { .. } | Kind::Vrf { .. } => return Err(Errno::EINVAL),
             Kind::Veth { .. }
             | Kind::Dummy
+            | Kind::Ifb
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => {}
@@ -366,6 +371,7 @@ impl Node {
         device.addresses.clear();
         device.sysctls.clear();
         device.chosen = Chosen::Keys(std::collections::BTreeSet::new());
+        (device.bucket, device.redirect) = (None, None);
         if device.ipv6 != Ipv6::Absent {
             device.ipv6 = Ipv6::Waiting;
         }

@@ -36,6 +36,7 @@ mod link;
 mod nat;
 mod route;
 mod rules;
+mod shaping;
 mod snapshot;
 mod state;
 mod sysctl;

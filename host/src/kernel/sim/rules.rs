@@ -27,7 +27,7 @@ pub(super) fn mtu_range(kind: &Kind) -> MtuRange {
         Kind::Macvlan { .. } => (68, u32::MAX, 1500),
         Kind::Vlan { .. } => (0, 65_535, 1500),
         Kind::Vrf { .. } => (IPV6_MIN_MTU, 65_575, 65_575),
-        Kind::Dummy => (0, u32::MAX, 1500),
+        Kind::Dummy | Kind::Ifb => (0, u32::MAX, 1500),
         Kind::Loopback => (0, u32::MAX, 65_536),
     };
     MtuRange { least, most, default }
@@ -73,6 +73,7 @@ pub(super) fn kind_spec(kind: &KindSpec) -> Answer<()> {
         KindSpec::Veth { .. }
         | KindSpec::Bridge { .. }
         | KindSpec::Dummy
+        | KindSpec::Ifb
         | KindSpec::Ipvlan { .. }
         | KindSpec::Macvlan { .. }
         | KindSpec::Vlan { .. }
@@ -92,9 +93,11 @@ impl Node {
                     Kind::Bridge { .. } => Err(Errno::ELOOP),
                     Kind::Vrf { .. } => Err(Errno::EINVAL),
                     Kind::Ipvlan { .. } => Err(Errno::EOPNOTSUPP),
-                    Kind::Veth { .. } | Kind::Dummy | Kind::Macvlan { .. } | Kind::Vlan { .. } => {
-                        self.no_receiver(id)
-                    }
+                    Kind::Veth { .. }
+                    | Kind::Dummy
+                    | Kind::Ifb
+                    | Kind::Macvlan { .. }
+                    | Kind::Vlan { .. } => self.no_receiver(id),
                 }
             }
             Kind::Vrf { .. } => match device.kind {
@@ -103,6 +106,7 @@ impl Node {
                 Kind::Bridge { .. }
                 | Kind::Veth { .. }
                 | Kind::Dummy
+                | Kind::Ifb
                 | Kind::Ipvlan { .. }
                 | Kind::Macvlan { .. }
                 | Kind::Vlan { .. } => Ok(()),
@@ -110,6 +114,7 @@ impl Node {
             Kind::Loopback
             | Kind::Veth { .. }
             | Kind::Dummy
+            | Kind::Ifb
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => Err(Errno::EOPNOTSUPP),
@@ -150,6 +155,7 @@ impl Node {
                 | Kind::Veth { .. }
                 | Kind::Bridge { .. }
                 | Kind::Dummy
+                | Kind::Ifb
                 | Kind::Vrf { .. }
                 | Kind::Loopback => {}
             }
@@ -186,6 +192,7 @@ impl Node {
             Kind::Veth { .. }
             | Kind::Bridge { .. }
             | Kind::Dummy
+            | Kind::Ifb
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => {}

@@ -72,6 +72,10 @@ pub struct LinkState {
     pub addresses: Vec<String>,
     /// Whether there is IPv6 on the link, and whether it has begun.
     pub ipv6: &'static str,
+    /// The token bucket that limits what leaves by it.
+    pub bucket: Option<String>,
+    /// Where what comes in by it is sent; empty: to a device that is gone.
+    pub redirect: Option<String>,
 }
 
 impl State {
@@ -186,6 +190,8 @@ impl Node {
                 Ipv6::Waiting => "waiting",
                 Ipv6::Ready => "ready",
             },
+            bucket: device.bucket.map(|bucket| bucket.to_string()),
+            redirect: device.redirect.map(|to| self.link_words(to)),
         }
     }
 
@@ -228,6 +234,6 @@ fn kind_words(kind: &Kind) -> String {
         Kind::Vlan { id, .. } => format!("{word} id {id}"),
         Kind::Vrf { table } => format!("{word} table {table}"),
         Kind::Loopback => "loopback".to_owned(),
-        Kind::Bridge { .. } | Kind::Veth { .. } | Kind::Dummy => word.to_owned(),
+        Kind::Bridge { .. } | Kind::Veth { .. } | Kind::Dummy | Kind::Ifb => word.to_owned(),
     }
 }

@@ -252,6 +252,8 @@ impl Node {
             ipv6: if mtu < super::rules::IPV6_MIN_MTU { Ipv6::Absent } else { Ipv6::Waiting },
             sysctls: BTreeMap::new(),
             chosen: Chosen::Keys(BTreeSet::new()),
+            bucket: None,
+            redirect: None,
         }
     }
 

@@ -18,6 +18,8 @@ pub(in super::super) enum NetPattern {
     AnyIpv6,
     /// `@ipam`: the networks and gateways of the IPAM result.
     Ipam,
+    /// `@prev`: the addresses of `prevResult`, each alone.
+    Prev,
     /// `default`: the default routes alone, not what lies within them.
     Default,
     /// Within this one.
@@ -32,6 +34,7 @@ impl NetPattern {
             "any-ipv4" => return Ok(Self::AnyIpv4),
             "any-ipv6" => return Ok(Self::AnyIpv6),
             "@ipam" => return Ok(Self::Ipam),
+            "@prev" => return Ok(Self::Prev),
             "default" if destination => return Ok(Self::Default),
             _ => {}
         }
@@ -67,6 +70,10 @@ impl NetPattern {
             Self::AnyIpv6 => net.addr().is_ipv6(),
             // An IPAM plugin that answers /0 must not widen what the caller may do to everything.
             Self::Ipam => facts.ipam.iter().any(|of| of.prefix_len() > 0 && of.contains(net)),
+            Self::Prev => {
+                facts.prev.iter().any(|of| of.addr() == net.addr())
+                    && net.prefix_len() == net.max_prefix_len()
+            }
             Self::Default => net.prefix_len() == 0,
             Self::Prefix(prefix) => prefix.contains(net),
         }
@@ -78,6 +85,12 @@ impl NetPattern {
             Self::Ipam if facts.ipam.is_empty() => Some("no IPAM result".to_owned()),
             Self::Ipam => {
                 let all: Vec<String> = facts.ipam.iter().map(ToString::to_string).collect();
+                Some(all.join(", "))
+            }
+            Self::Prev if facts.prev.is_empty() => Some("no prevResult".to_owned()),
+            Self::Prev => {
+                let all: Vec<String> =
+                    facts.prev.iter().map(|net| net.addr().to_string()).collect();
                 Some(all.join(", "))
             }
             Self::Any | Self::AnyIpv4 | Self::AnyIpv6 | Self::Default | Self::Prefix(_) => None,
@@ -95,9 +108,9 @@ fn read(text: &str) -> Option<IpNet> {
 
 fn words(destination: bool) -> &'static str {
     if destination {
-        r#"prefixes as ["10.22.0.0/16", "fd00:22::/64"], "@ipam", "default", "any-ipv4", "any-ipv6" or "any""#
+        r#"prefixes as ["10.22.0.0/16", "fd00:22::/64"], "@ipam", "@prev", "default", "any-ipv4", "any-ipv6" or "any""#
     } else {
-        r#"prefixes as ["10.22.0.0/16", "fd00:22::/64"], "@ipam", "any-ipv4", "any-ipv6" or "any""#
+        r#"prefixes as ["10.22.0.0/16", "fd00:22::/64"], "@ipam", "@prev", "any-ipv4", "any-ipv6" or "any""#
     }
 }
 
@@ -111,6 +124,8 @@ mod tests {
             ifname: "eth0",
             config: &|_| None,
             own: &|_| false,
+            peer: &|| None,
+            prev: &[],
             ipam: &ipam,
             network: "net",
         };

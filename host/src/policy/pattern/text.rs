@@ -1,8 +1,9 @@
-//! Texts: literal, `*`, `**`, `@ifname`, `@own`, `@config.a.b`, `@config.a.b=default`.
+//! Texts: literal, `*`, `**`, `@ifname`, `@own`, `@peer`, `@config.a.b`, `@config.a.b=default`.
 //!
 //! - `*` is any run of characters but `/`; `**`, as a whole part between slashes, any parts.
 //! - A variable is a whole part between slashes (`net/ipv6/conf/@own/accept_ra`), or in braces beside
-//!   other text (`@{config.bridge=cni0}.*`). `@own` is always a whole part.
+//!   other text (`@{config.bridge=cni0}.*`). `@own` and `@peer` are always
+//!   a whole part.
 //! - `@@` is an at sign.
 //!
 //! What a variable stands for is compared letter by letter: a `*` or `@` in it is a `*` or `@`. In a
@@ -37,6 +38,8 @@ pub(in super::super) enum Part {
     Any,
     /// `@own`.
     Own,
+    /// `@peer`.
+    Peer,
     /// Anything else.
     Pieces(Vec<Piece>),
 }
@@ -76,6 +79,12 @@ impl TextPattern {
             return Err(BadPattern::new(
                 "uses @ifname, the name of a link in the container netns",
                 r#"netns = "container", or the name that a link of the node has"#,
+            ));
+        }
+        if in_container && matches!(&pattern, Self::Parts(parts) if parts.contains(&Part::Peer)) {
+            return Err(BadPattern::new(
+                "uses @peer, the name of a link of the node",
+                r#"netns = "host", or "@ifname" for the container's end"#,
             ));
         }
         let allowed = match holds {
@@ -127,8 +136,15 @@ impl TextPattern {
 
     /// Whether a pattern without variables means this word.
     pub(in super::super) fn means(&self, word: &str) -> bool {
-        let nothing =
-            Facts { ifname: "", config: &|_| None, own: &|_| false, ipam: &[], network: "" };
+        let nothing = Facts {
+            ifname: "",
+            config: &|_| None,
+            own: &|_| false,
+            peer: &|| None,
+            prev: &[],
+            ipam: &[],
+            network: "",
+        };
         self.matches(word, &nothing)
     }
 
@@ -140,6 +156,10 @@ impl TextPattern {
             Self::Parts(_) if self.is_constant() => None,
             Self::Parts(parts) if parts.contains(&Part::Own) => {
                 Some("@own is a link that this attachment made".to_owned())
+            }
+            Self::Parts(parts) if parts.contains(&Part::Peer) => {
+                let peer = (facts.peer)().map_or("none".to_owned(), |name| format!("{name:?}"));
+                Some(format!("@peer is the node's end of the container's veth: {peer}"))
             }
             Self::Parts(parts) => {
                 let parts: Vec<String> = parts.iter().map(|part| part.shown(facts)).collect();
@@ -155,7 +175,7 @@ impl TextPattern {
         };
         parts.iter().flat_map(|part| match part {
             Part::Pieces(pieces) => pieces.as_slice(),
-            Part::Any | Part::Own => &[],
+            Part::Any | Part::Own | Part::Peer => &[],
         })
     }
 
@@ -164,7 +184,8 @@ impl TextPattern {
     }
 
     fn uses_own_or_ifname(&self) -> bool {
-        self.uses_ifname() || matches!(self, Self::Parts(parts) if parts.contains(&Part::Own))
+        let own = |part: &Part| matches!(part, Part::Own | Part::Peer);
+        self.uses_ifname() || matches!(self, Self::Parts(parts) if parts.iter().any(own))
     }
 
     fn is_constant(&self) -> bool {
@@ -225,6 +246,11 @@ impl Part {
             Self::Own => {
                 ordinary(value) && (alone || !NO_LINKS.contains(&value)) && (facts.own)(value)
             }
+            Self::Peer => {
+                ordinary(value)
+                    && (alone || !NO_LINKS.contains(&value))
+                    && (facts.peer)().is_some_and(|peer| peer == value)
+            }
             Self::Pieces(pieces) => match pieces.as_slice() {
                 [Piece::Literal(text)] => text == value,
                 _ => {
@@ -241,6 +267,7 @@ impl Part {
         match self {
             Self::Any => "**".to_owned(),
             Self::Own => "@own".to_owned(),
+            Self::Peer => "@peer".to_owned(),
             Self::Pieces(pieces) => pieces
                 .iter()
                 .map(|piece| match piece {

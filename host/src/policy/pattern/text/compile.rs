@@ -50,7 +50,7 @@ impl Part {
                 [Piece::Literal(text)] => Some(text),
                 _ => None,
             },
-            Self::Any | Self::Own => None,
+            Self::Any | Self::Own | Self::Peer => None,
         }
     }
 }
@@ -79,6 +79,9 @@ fn compile_part(part: &str) -> Result<Part, BadPattern> {
     }
     if part == "@own" || part == "@{own}" {
         return Ok(Part::Own);
+    }
+    if part == "@peer" || part == "@{peer}" {
+        return Ok(Part::Peer);
     }
     if let Some(name) = part.strip_prefix('@').filter(|rest| !rest.starts_with(['@', '{'])) {
         return Ok(Part::Pieces(vec![variable(name)?]));
@@ -123,10 +126,10 @@ fn variable(name: &str) -> Result<Piece, BadPattern> {
     if name == "ifname" {
         return Ok(Piece::Ifname);
     }
-    if name == "own" {
+    if let "own" | "peer" = name {
         return Err(BadPattern::new(
-            "has @own beside other text",
-            "\"@own\" alone, or alone between slashes",
+            format!("has @{name} beside other text"),
+            format!("\"@{name}\" alone, or alone between slashes"),
         ));
     }
     match name.strip_prefix("config.") {
@@ -140,7 +143,7 @@ fn variable(name: &str) -> Result<Piece, BadPattern> {
         }
         None => Err(BadPattern::new(
             format!("has an unknown variable \"@{name}\""),
-            "\"@ifname\", \"@own\", \"@config.key\" or \"@config.key=default\", in braces as \"@{ifname}\" beside other text",
+            "\"@ifname\", \"@own\", \"@peer\", \"@config.key\" or \"@config.key=default\", in braces as \"@{ifname}\" beside other text",
         )),
     }
 }
