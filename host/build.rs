@@ -22,8 +22,17 @@ mod kernel {
 }
 
 /// CNI type and package of each bundled plugin.
-const PLUGINS: [&str; 8] =
-    ["bandwidth", "bridge", "flannel", "host-device", "host-local", "loopback", "ptp", "static"];
+const PLUGINS: [&str; 9] = [
+    "bandwidth",
+    "bridge",
+    "flannel",
+    "host-device",
+    "host-local",
+    "loopback",
+    "ptp",
+    "static",
+    "tap",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;

@@ -6,10 +6,11 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN,
-    undo_shared, witnessed,
+    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, TAP,
+    VLAN, undo_shared, witnessed,
 };
 use crate::harness::netns::Netns;
+use crate::harness::programs::require_tun;
 use crate::harness::sandbox;
 
 /// A kind of fault.
@@ -176,6 +177,7 @@ fn sim_adds() {
         (&HOST_LOCAL, 0),
         (&HOST_DEVICE, 9),
         (&BANDWIDTH, 5),
+        (&TAP, 7),
     ];
     for (network, operations) in least {
         let count = adds_that_fail(&fresh_sim(network), network, KINDS);
@@ -187,9 +189,15 @@ fn sim_adds() {
 
 #[test]
 fn sim_undos() {
-    for (network, remained) in
-        [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5), (&FLANNEL, 10), (&HOST_DEVICE, 5), (&BANDWIDTH, 5)]
-    {
+    for (network, remained) in [
+        (&BRIDGE, 10),
+        (&VLAN, 5),
+        (&PTP, 5),
+        (&FLANNEL, 10),
+        (&HOST_DEVICE, 5),
+        (&BANDWIDTH, 5),
+        (&TAP, 3),
+    ] {
         let left = undos_that_fail(&fresh_sim(network), network);
         assert!(left >= remained, "{network:?}: {left}");
     }
@@ -206,6 +214,7 @@ fn sim_dels() {
         (&HOST_LOCAL, 0),
         (&HOST_DEVICE, 1),
         (&BANDWIDTH, 3),
+        (&TAP, 1),
     ] {
         let count = dels_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
@@ -282,4 +291,11 @@ fn linux_flannel() {
 #[test]
 fn linux_bandwidth() {
     on_linux(&[(&BANDWIDTH, 5)]);
+}
+
+#[test]
+fn linux_tap() {
+    if require_tun() {
+        on_linux(&[(&TAP, 7)]);
+    }
 }

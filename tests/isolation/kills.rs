@@ -5,10 +5,11 @@ use serde_json::json;
 
 use super::lab::{Lab, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, Network, PTP, undo_shared, witnessed,
+    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, Network, PTP, TAP, undo_shared, witnessed,
 };
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
+use crate::harness::programs::require_tun;
 use crate::harness::sandbox;
 
 /// Kills ADD before and after each operation; returns how often.
@@ -82,6 +83,16 @@ fn adds_of_bandwidth() {
         let kills = kill_adds(&BANDWIDTH);
         assert!(kills >= 4 * 5, "{kills}");
     });
+}
+
+#[test]
+fn adds_of_tap() {
+    if require_tun() {
+        sandbox::run(|| {
+            let kills = kill_adds(&TAP);
+            assert!(kills >= 4 * 7, "{kills}");
+        });
+    }
 }
 
 /// Of a runtime that never comes back for the container, GC alone is there.

@@ -60,6 +60,8 @@ pub(crate) const BANDWIDTH: Network = Network {
         })
     },
 };
+pub(crate) const TAP: Network =
+    Network { plugin: "tap", more: || json!({ "multiQueue": true, "owner": 0, "mtu": 1400 }) };
 pub(crate) const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
 
 /// What flanneld says of a lab.

@@ -18,6 +18,7 @@ mod run;
 mod shaping;
 mod stacked;
 mod sysctls;
+mod taps;
 mod vlans;
 mod vrfs;
 mod witness;
@@ -30,6 +31,7 @@ use run::Group;
 const GROUPS: &[Group] = &[
     links::CASES,
     moves::CASES,
+    taps::CASES,
     bridges::CASES,
     vlans::CASES,
     stacked::CASES,
@@ -66,7 +68,7 @@ mod on_both {
     use super::run;
 
     on_both!(
-        links, moves, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls, intents,
-        shaping, missing
+        links, moves, taps, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls,
+        intents, shaping, missing
     );
 }

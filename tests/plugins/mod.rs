@@ -16,6 +16,7 @@ mod masquerade;
 mod pages;
 mod ptp;
 mod static_addresses;
+mod tap;
 mod vlans;
 
 use serde_json::{Value, json};

@@ -53,7 +53,7 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 8] = [
+pub static BUNDLED: [Bundled; 9] = [
     bundled!("bandwidth", "limits what a container sends and receives by token buckets"),
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
     bundled!(
@@ -65,6 +65,7 @@ pub static BUNDLED: [Bundled; 8] = [
     bundled!("loopback", "raises the loopback interface"),
     bundled!("ptp", "connects a container to the node by a veth pair and routes"),
     bundled!("static", "hands out the addresses that the configuration names"),
+    bundled!("tap", "makes a tap device in the container, for a virtual machine to open"),
 ];
 
 /// The plugin of this CNI type.

@@ -147,7 +147,7 @@ impl Gate {
         Ok(handle(role, link))
     }
 
-    fn may_create(&self, role: Role, kind: &str, name: &str) -> Result<IfName> {
+    pub(super) fn may_create(&self, role: Role, kind: &str, name: &str) -> Result<IfName> {
         let op = Op::new("link.create").in_netns(role).text("kind", kind).text("name", name);
         self.permit(&op)?;
         IfName::try_from(name).map_err(|e| Refusal::Invalid(e.to_string()))

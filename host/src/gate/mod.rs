@@ -13,6 +13,7 @@ mod reservations;
 mod route;
 mod shaping;
 mod sysctl;
+mod tap;
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
@@ -30,6 +31,7 @@ pub use devices::DeviceKey;
 pub use link::{NewBridge, NewVeth};
 pub use reservations::OpenStore;
 pub use sysctl::Family;
+pub use tap::NewTap;
 
 /// A link as a guest holds it. The index says which one, the name is for grants and messages.
 #[derive(Debug, Clone, PartialEq, Eq)]

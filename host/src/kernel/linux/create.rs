@@ -15,6 +15,7 @@ use nix::libc;
 use super::Namespaces;
 use super::link::{by_index, by_name, delete, message, read};
 use super::socket::{Refusal, RouteSocket};
+use super::tap;
 use crate::kernel::{IpvlanMode, KindSpec, Link, LinkSpec, MacvlanMode, Parent, Role};
 use crate::names::{IfName, Mac};
 
@@ -24,6 +25,9 @@ pub(super) fn create(
     netns: Role,
     spec: &LinkSpec,
 ) -> Result<Link, Refusal> {
+    if let KindSpec::Tap { multi_queue, owner, group } = spec.kind {
+        return tap::create(namespaces, netns, spec, tap::Wanted { multi_queue, owner, group });
+    }
     match parent(&spec.kind) {
         Some(parent) if parent.netns != netns => create_from_afar(namespaces, netns, parent, spec),
         _ => create_here(namespaces, netns, spec),
@@ -127,6 +131,7 @@ fn parent(kind: &KindSpec) -> Option<Parent> {
         | KindSpec::Bridge { .. }
         | KindSpec::Dummy
         | KindSpec::Ifb
+        | KindSpec::Tap { .. }
         | KindSpec::Vrf { .. } => None,
     }
 }
@@ -154,6 +159,8 @@ fn creation(name: &IfName, spec: &LinkSpec, peer_fd: Option<RawFd>) -> LinkMessa
         }
         KindSpec::Dummy => (InfoKind::Dummy, None),
         KindSpec::Ifb => (InfoKind::Ifb, None),
+        // Not made by such a request: see `tap.rs`.
+        KindSpec::Tap { .. } => (InfoKind::Tun, None),
         KindSpec::Ipvlan { mode, .. } => {
             let mode = match mode {
                 IpvlanMode::L2 => IpVlanMode::L2,

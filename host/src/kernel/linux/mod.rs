@@ -18,6 +18,8 @@ mod route;
 mod shaping;
 mod socket;
 mod sysctl;
+mod tap;
+mod tun;
 
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;

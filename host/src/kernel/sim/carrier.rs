@@ -22,6 +22,7 @@ impl Node {
             | Kind::Bridge { .. }
             | Kind::Dummy
             | Kind::Ifb
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Vrf { .. } => {}
         }
@@ -75,6 +76,8 @@ impl Node {
         let Ok(device) = self.dev(id) else { return false };
         match device.kind {
             Kind::Loopback | Kind::Dummy | Kind::Ifb | Kind::Vrf { .. } => true,
+            // Nobody has it open.
+            Kind::Tap { .. } => false,
             Kind::Veth { peer } => device.up && self.dev(peer).is_ok_and(|peer| peer.up),
             Kind::Bridge { carrier, .. } => carrier,
             Kind::Ipvlan { parent, .. }

@@ -98,6 +98,11 @@ pub(super) enum Kind {
     },
     Dummy,
     Ifb,
+    Tap {
+        multi_queue: bool,
+        owner: Option<u32>,
+        group: Option<u32>,
+    },
     Ipvlan {
         parent: DeviceId,
         mode: IpvlanMode,
@@ -125,6 +130,7 @@ impl Kind {
             Self::Bridge { .. } => "bridge",
             Self::Dummy => "dummy",
             Self::Ifb => "ifb",
+            Self::Tap { .. } => "tun",
             Self::Ipvlan { .. } => "ipvlan",
             Self::Macvlan { .. } => "macvlan",
             Self::Vlan { .. } => "vlan",
@@ -151,6 +157,7 @@ impl Kind {
             | Self::Bridge { .. }
             | Self::Dummy
             | Self::Ifb
+            | Self::Tap { .. }
             | Self::Vrf { .. } => None,
         }
     }
@@ -163,6 +170,7 @@ impl Kind {
             | Self::Bridge { .. }
             | Self::Dummy
             | Self::Ifb
+            | Self::Tap { .. }
             | Self::Ipvlan { .. }
             | Self::Macvlan { .. }
             | Self::Vlan { .. }

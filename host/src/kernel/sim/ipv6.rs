@@ -131,6 +131,7 @@ impl Node {
             | Kind::Bridge { .. }
             | Kind::Dummy
             | Kind::Ifb
+            | Kind::Tap { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. }
             | Kind::Vrf { .. } => {
@@ -151,6 +152,7 @@ impl Node {
             Kind::Ipvlan { mode: IpvlanMode::L2, .. }
             | Kind::Veth { .. }
             | Kind::Bridge { .. }
+            | Kind::Tap { .. }
             | Kind::Macvlan { .. } => false,
         }
     }

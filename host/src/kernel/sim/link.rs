@@ -33,6 +33,10 @@ impl Node {
             }
             KindSpec::Dummy => self.create_plain(netns, spec, Kind::Dummy)?,
             KindSpec::Ifb => self.create_plain(netns, spec, Kind::Ifb)?,
+            KindSpec::Tap { multi_queue, owner, group } => {
+                let kind = Kind::Tap { multi_queue: *multi_queue, owner: *owner, group: *group };
+                self.create_plain(netns, spec, kind)?
+            }
             KindSpec::Vrf { table } => {
                 self.create_plain(netns, spec, Kind::Vrf { table: *table })?
             }
@@ -168,6 +172,7 @@ impl Node {
             | Kind::Bridge { .. }
             | Kind::Dummy
             | Kind::Ifb
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. }
@@ -259,6 +264,7 @@ impl Node {
                 | Kind::Bridge { .. }
                 | Kind::Dummy
                 | Kind::Ifb
+                | Kind::Tap { .. }
                 | Kind::Vrf { .. } => {}
             }
         }
@@ -311,6 +317,7 @@ impl Node {
             | Kind::Bridge { .. }
             | Kind::Dummy
             | Kind::Ifb
+            | Kind::Tap { .. }
             | Kind::Vrf { .. } => rules::mac(mac)?,
         }
         let changed = device.mac != mac;
@@ -354,6 +361,7 @@ impl Node {
             Kind::Veth { .. }
             | Kind::Dummy
             | Kind::Ifb
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => {}

@@ -55,6 +55,7 @@ impl Node {
             | Kind::Bridge { .. }
             | Kind::Dummy
             | Kind::Ifb
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => Ok(None),

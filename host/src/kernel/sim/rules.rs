@@ -28,6 +28,8 @@ pub(super) fn mtu_range(kind: &Kind) -> MtuRange {
         Kind::Vlan { .. } => (0, 65_535, 1500),
         Kind::Vrf { .. } => (IPV6_MIN_MTU, 65_575, 65_575),
         Kind::Dummy | Kind::Ifb => (0, u32::MAX, 1500),
+        // `MAX_MTU` without an Ethernet header.
+        Kind::Tap { .. } => (68, 65_521, 1500),
         Kind::Loopback => (0, u32::MAX, 65_536),
     };
     MtuRange { least, most, default }
@@ -74,6 +76,7 @@ pub(super) fn kind_spec(kind: &KindSpec) -> Answer<()> {
         | KindSpec::Bridge { .. }
         | KindSpec::Dummy
         | KindSpec::Ifb
+        | KindSpec::Tap { .. }
         | KindSpec::Ipvlan { .. }
         | KindSpec::Macvlan { .. }
         | KindSpec::Vlan { .. }
@@ -96,6 +99,7 @@ impl Node {
                     Kind::Veth { .. }
                     | Kind::Dummy
                     | Kind::Ifb
+                    | Kind::Tap { .. }
                     | Kind::Macvlan { .. }
                     | Kind::Vlan { .. } => self.no_receiver(id),
                 }
@@ -107,6 +111,7 @@ impl Node {
                 | Kind::Veth { .. }
                 | Kind::Dummy
                 | Kind::Ifb
+                | Kind::Tap { .. }
                 | Kind::Ipvlan { .. }
                 | Kind::Macvlan { .. }
                 | Kind::Vlan { .. } => Ok(()),
@@ -115,6 +120,7 @@ impl Node {
             | Kind::Veth { .. }
             | Kind::Dummy
             | Kind::Ifb
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => Err(Errno::EOPNOTSUPP),
@@ -156,6 +162,7 @@ impl Node {
                 | Kind::Bridge { .. }
                 | Kind::Dummy
                 | Kind::Ifb
+                | Kind::Tap { .. }
                 | Kind::Vrf { .. }
                 | Kind::Loopback => {}
             }
@@ -193,6 +200,7 @@ impl Node {
             | Kind::Bridge { .. }
             | Kind::Dummy
             | Kind::Ifb
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => {}
