@@ -8,6 +8,7 @@
 mod addresses;
 mod attachments;
 mod coexistence;
+mod doctor;
 mod flannel;
 mod json;
 mod nftables;
