@@ -45,8 +45,8 @@ fn del_by_reference(theirs: &Node, conf: &Value, container: &Container) {
     }
 }
 
-/// But for the iptables rules of the reference's masquerade, which stay until the node is started again:
-/// wasmcni runs no iptables. A stale one masquerades what the configuration has masqueraded anyway.
+/// But for the iptables rules of the reference's masquerade, which `wasmcni doctor` lists: a call runs no
+/// iptables. A stale one masquerades what the configuration has masqueraded anyway.
 #[test]
 fn wasmcni_removes_what_the_reference_made() {
     on_one_node(|ours, theirs| {

@@ -9,6 +9,7 @@ mod addresses;
 mod attachments;
 mod bandwidth;
 mod coexistence;
+mod doctor;
 mod flannel;
 mod json;
 mod nftables;

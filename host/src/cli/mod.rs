@@ -5,6 +5,7 @@
 //! never within one.
 
 mod demo;
+mod doctor;
 mod failure;
 mod install;
 mod misnamed;
@@ -57,6 +58,10 @@ pub fn run(called: &Called, words: impl Iterator<Item = OsString>) -> ExitCode {
     let mut out = io::stdout();
     let done = match &line.command {
         Command::Demo => demo::run(&mut out),
+        Command::Doctor(options) => match doctor::run(options, &called.root, &mut out) {
+            Ok(status) => return status,
+            Err(failure) => Err(failure),
+        },
         Command::Install(install) => install::run(install, &mut out),
         Command::Plugins => plugins::list(&directories, &mut out),
         Command::Grants(which) => plugins::grants(which, &directories, &mut out),

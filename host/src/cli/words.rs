@@ -23,10 +23,11 @@ Examples:
   sudo wasmcni install                 do it
   wasmcni plugins                      what each plugin is, its limits, what it may do
   wasmcni grants bridge                the rules that are in force for it
+  sudo wasmcni doctor                  what the reference plugins left, after a switch
 
 Exit status:
   0  done
-  1  failed: stderr says what, with what value, and what to do
+  1  failed: stderr says what, with what value, and what to do; doctor: found something
   2  the command line makes no sense
   Under a plugin's name: 0 with a CNI result, 1 with a CNI error, on stdout.
 
@@ -65,6 +66,12 @@ pub(super) enum Command {
     )]
     Demo,
     #[command(
+        about = "List what the reference plugins or a crash left on this node, and what removes it",
+        long_about = DOCTOR,
+        after_long_help = DOCTOR_MORE
+    )]
+    Doctor(Doctor),
+    #[command(
         about = "Place wasmcni and a symlink per plugin where the runtime looks for plugins",
         long_about = INSTALL,
         after_long_help = INSTALL_MORE
@@ -89,6 +96,7 @@ impl Command {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Demo => "demo",
+            Self::Doctor(_) => "doctor",
             Self::Install(_) => "install",
             Self::Plugins => "plugins",
             Self::Grants(_) => "grants",
@@ -113,6 +121,39 @@ Examples:
 Exit status:
   0  every step did what it should
   1  a step failed: stderr names it; or this machine allows no namespaces, and what to do";
+
+const DOCTOR: &str = "\
+Lists what belongs to no attached container any more, or serves none: iptables chains of the
+reference plugins (CNI-…), of both back ends and both families, and their nftables tables and
+chains. For each: what it is, where, whose, and the commands that remove it. Changes nothing.
+
+A container is attached if a reservation in /var/lib/cni/networks, a result in /var/lib/cni/results
+or a journal of wasmcni's names it. What such a container has is listed as in use, and left alone.
+
+The output is a script for sh: all but the commands is comment. Read it before you run it.";
+
+const DOCTOR_MORE: &str = "\
+Examples:
+  sudo wasmcni doctor
+  sudo wasmcni doctor > leftovers.sh   read it, then: sudo sh -e leftovers.sh
+  sudo wasmcni doctor --json
+
+Programs that it asks, as far as they are there:
+  iptables-nft-save, iptables-legacy-save, iptables-save, the same of ip6tables, nft
+
+Exit status:
+  0  nothing to remove
+  1  something to remove
+  2  the command line makes no sense
+  3  not everything could be looked at: stderr says why";
+
+/// `wasmcni doctor`
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// As JSON: asked, found, inUse, failures
+    #[arg(long)]
+    pub(super) json: bool,
+}
 
 const INSTALL: &str = "\
 Places this binary in the directory as wasmcni, and beside it one relative symlink per plugin.
@@ -216,7 +257,7 @@ mod tests {
             assert!(line.chars().count() <= 100, "{line}");
         }
         let top = texts.first().unwrap();
-        for part in ["demo", "install", "plugins", "grants", "trust boundary", "Files:"] {
+        for part in ["demo", "doctor", "install", "plugins", "grants", "trust boundary", "Files:"] {
             assert!(top.contains(part), "{part}");
         }
     }
@@ -225,6 +266,7 @@ mod tests {
     fn commands_are_told_by_their_names() {
         for words in [
             &["wasmcni", "demo"] as &[&str],
+            &["wasmcni", "doctor", "--json"],
             &["wasmcni", "install", "--dir", "x"],
             &["wasmcni", "plugins"],
             &["wasmcni", "grants", "bridge"],
