@@ -15,7 +15,8 @@ use wasmcni::policy::{Facts, Grants, OPS, Op, parse};
 
 /// What the variables of all files here stand for: network `net`, `eth0` in the container, a
 /// configuration with `bridge = "br0"`, `ipam.type = "host-local"` and no `ipam.dataDir`; the attachment
-/// made `veth1`.
+/// made `veth1`, a plugin before gave it
+/// 10.9.0.7/24; the default route leaves by `ens3`.
 fn with_facts<T>(run: impl Fn(&Facts<'_>) -> T) -> T {
     let config = |path: &str| match path {
         "bridge" => Some("br0".to_owned()),
@@ -23,8 +24,18 @@ fn with_facts<T>(run: impl Fn(&Facts<'_>) -> T) -> T {
         _ => None,
     };
     let ipam = ["10.1.2.5/24", "10.1.2.1/32", "fd00:1::5/64"].map(|net| net.parse().unwrap());
+    let prev = ["10.9.0.7/24".parse().unwrap()];
     let own = |name: &str| name == "veth1";
-    run(&Facts { ifname: "eth0", config: &config, own: &own, ipam: &ipam, network: "net" })
+    let leads_out = |name: &str| name == "ens3";
+    run(&Facts {
+        ifname: "eth0",
+        config: &config,
+        own: &own,
+        default_route: &leads_out,
+        ipam: &ipam,
+        prev_result: &prev,
+        network: "net",
+    })
 }
 
 #[test]

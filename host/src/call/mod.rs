@@ -244,6 +244,8 @@ fn runner(
         deadline,
         world.directories.clone(),
     );
+    let before = job.prev_result.iter().flat_map(|result| &result.ips).map(|ip| ip.address);
+    let call = call.after(before);
     Runner::new(world, job, Rc::new(call), plugin, prepared)
 }
 

@@ -5,6 +5,7 @@
 
 mod address;
 mod bridge;
+mod child;
 mod intents;
 mod link;
 mod reservations;
@@ -23,6 +24,7 @@ use crate::kernel::{Errno, IfIndex, Kernel, KernelError, Owner, Role};
 use crate::names::{Attachment, IfName, PluginName};
 use crate::policy::{Denied, Facts, Grants, Op};
 
+pub use child::{NewChild, NewKind};
 pub use link::{NewBridge, NewVeth};
 pub use reservations::OpenStore;
 pub use sysctl::Family;
@@ -70,6 +72,8 @@ pub struct Call {
     journal: RefCell<Option<Journal>>,
     /// Networks and gateways that the IPAM delegate gave in this call.
     ipam: RefCell<Vec<IpNet>>,
+    /// Networks that plugins before gave.
+    prev_result: Vec<IpNet>,
     /// Whose call it is; `None` for GC and STATUS.
     pub attachment: Option<Attachment>,
     /// Whether acts are written down, to be taken back: those of ADD. What DEL takes away is to be gone.
@@ -108,6 +112,7 @@ impl Call {
             kernel: RefCell::new(kernel),
             journal: RefCell::new(journal),
             ipam: RefCell::new(Vec::new()),
+            prev_result: Vec::new(),
             attachment,
             adding,
             network,
@@ -132,6 +137,12 @@ impl Call {
         self.ipam.borrow_mut().extend(networks);
     }
 
+    /// With what `prevResult` tells: grants may say `@prev-result`.
+    #[must_use]
+    pub(crate) fn after(self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        Self { prev_result: networks.into_iter().collect(), ..self }
+    }
+
     /// Time left until the deadline.
     pub(crate) fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
@@ -145,12 +156,14 @@ pub struct Gate {
     grants: Rc<Grants>,
     plugin: PluginName,
     last_refusal: Option<(String, bool)>,
+    /// Links that have been seen to have a default route: a dump of all routes is not repeated for each act.
+    ways_out: RefCell<Vec<(Role, IfName)>>,
 }
 
 impl Gate {
     /// A gate for `plugin` with what it was granted.
     pub fn new(call: Rc<Call>, grants: Rc<Grants>, plugin: PluginName) -> Self {
-        Self { call, grants, plugin, last_refusal: None }
+        Self { call, grants, plugin, last_refusal: None, ways_out: RefCell::default() }
     }
 
     /// The call that it belongs to.
@@ -176,8 +189,16 @@ impl Gate {
         let config = |path: &str| config_text(&self.call.configuration, path);
         let ipam = self.call.ipam.borrow();
         let ifname = self.call.attachment.as_ref().map_or("", |a| a.ifname.as_str());
-        let facts =
-            Facts { ifname, config: &config, own: &own, ipam: &ipam, network: &self.call.network };
+        let leads_out = |name: &str| self.leads_out(child::parents_netns(op), name);
+        let facts = Facts {
+            ifname,
+            config: &config,
+            own: &own,
+            default_route: &leads_out,
+            ipam: &ipam,
+            prev_result: &self.call.prev_result,
+            network: &self.call.network,
+        };
         match self.grants.allow(op, &facts) {
             Ok(_) => Ok(()),
             Err(denied) => Err(Denied { plugin: self.plugin.to_string(), ..denied }.into()),
@@ -291,11 +312,15 @@ fn certain(errno: Errno) -> bool {
     !matches!(errno, Errno::ETIMEDOUT | Errno::EINTR | Errno::ENOBUFS | Errno::EIO)
 }
 
-/// The text at `a.b.c` of a configuration, keys matched as Go's JSON does.
+/// The text at `a.b.0` of a configuration, keys matched as Go's JSON does; in an array, the entry of that
+/// number, from 0.
 fn config_text(configuration: &Node, path: &str) -> Option<String> {
     let mut node = configuration;
     for key in path.split('.') {
-        node = node.get(key)?;
+        node = match node.as_array() {
+            Some(entries) => entries.get(key.parse::<usize>().ok()?)?,
+            None => node.get(key)?,
+        };
     }
     node.as_str().map(str::to_owned)
 }

@@ -28,8 +28,13 @@ pub struct Facts<'a> {
     /// `@own`: whether this attachment made the link of this name *in the netns of the op*. The
     /// same name in the other netns is another's link.
     pub own: &'a dyn Fn(&str) -> bool,
+    /// `@default-route`: whether a default route leaves by the link of this name, in the netns of the
+    /// op, or in that of its parent.
+    pub default_route: &'a dyn Fn(&str) -> bool,
     /// `@ipam`: the networks of the IPAM result, and its gateways as /32 and /128.
     pub ipam: &'a [IpNet],
+    /// `@prev-result`: the networks of the `prevResult`'s addresses.
+    pub prev_result: &'a [IpNet],
     /// `networks`: the name of the network.
     pub network: &'a str,
 }

@@ -15,7 +15,7 @@ pub use crate::bindings::wasmcni::net::bridge_port::{self, Tagging, VlanRange};
 pub use crate::bindings::wasmcni::net::forwarding;
 pub use crate::bindings::wasmcni::net::link::{AddressInfo, Detection, Link, LinkInfo, PortInfo};
 pub use crate::bindings::wasmcni::net::netns::{
-    BridgeSpec, Netns, Role, RouteInfo, RouteSpec, VethSpec,
+    BridgeSpec, ChildSpec, IpvlanMode, MacvlanMode, Netns, Role, RouteInfo, RouteSpec, VethSpec,
 };
 pub use crate::bindings::wasmcni::net::spoof_guard;
 pub use crate::bindings::wasmcni::net::sysctl;

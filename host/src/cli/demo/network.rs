@@ -154,7 +154,9 @@ mod tests {
             ifname: "eth0",
             config: &named,
             own: &|_| false,
+            default_route: &|_| false,
             ipam: &ipam,
+            prev_result: &[],
             network: "other",
         };
         let make = |name: &str| {

@@ -1,4 +1,4 @@
-//! Networks: prefixes, `any`, `@ipam`, and the default route.
+//! Networks: prefixes, `any`, `@ipam`, `@prev-result`, and the default route.
 
 use std::net::IpAddr;
 
@@ -18,6 +18,8 @@ pub(in super::super) enum NetPattern {
     AnyIpv6,
     /// `@ipam`: the networks and gateways of the IPAM result.
     Ipam,
+    /// `@prev-result`: the networks of the `prevResult`'s addresses.
+    PrevResult,
     /// `default`: the default routes alone, not what lies within them.
     Default,
     /// Within this one.
@@ -32,6 +34,7 @@ impl NetPattern {
             "any-ipv4" => return Ok(Self::AnyIpv4),
             "any-ipv6" => return Ok(Self::AnyIpv6),
             "@ipam" => return Ok(Self::Ipam),
+            "@prev-result" => return Ok(Self::PrevResult),
             "default" if destination => return Ok(Self::Default),
             _ => {}
         }
@@ -67,6 +70,9 @@ impl NetPattern {
             Self::AnyIpv6 => net.addr().is_ipv6(),
             // An IPAM plugin that answers /0 must not widen what the caller may do to everything.
             Self::Ipam => facts.ipam.iter().any(|of| of.prefix_len() > 0 && of.contains(net)),
+            Self::PrevResult => {
+                facts.prev_result.iter().any(|of| of.prefix_len() > 0 && of.contains(net))
+            }
             Self::Default => net.prefix_len() == 0,
             Self::Prefix(prefix) => prefix.contains(net),
         }
@@ -78,6 +84,13 @@ impl NetPattern {
             Self::Ipam if facts.ipam.is_empty() => Some("no IPAM result".to_owned()),
             Self::Ipam => {
                 let all: Vec<String> = facts.ipam.iter().map(ToString::to_string).collect();
+                Some(all.join(", "))
+            }
+            Self::PrevResult if facts.prev_result.is_empty() => {
+                Some("no address in prevResult".to_owned())
+            }
+            Self::PrevResult => {
+                let all: Vec<String> = facts.prev_result.iter().map(ToString::to_string).collect();
                 Some(all.join(", "))
             }
             Self::Any | Self::AnyIpv4 | Self::AnyIpv6 | Self::Default | Self::Prefix(_) => None,
@@ -111,7 +124,9 @@ mod tests {
             ifname: "eth0",
             config: &|_| None,
             own: &|_| false,
+            default_route: &|_| false,
             ipam: &ipam,
+            prev_result: &[],
             network: "net",
         };
         NetPattern::parse(pattern, true).unwrap().matches(&net.parse().unwrap(), &facts)

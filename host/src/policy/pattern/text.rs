@@ -1,8 +1,8 @@
-//! Texts: literal, `*`, `**`, `@ifname`, `@own`, `@config.a.b`, `@config.a.b=default`.
+//! Texts: literal, `*`, `**`, `@ifname`, `@own`, `@default-route`, `@config.a.b`, `@config.a.b=default`.
 //!
 //! - `*` is any run of characters but `/`; `**`, as a whole part between slashes, any parts.
 //! - A variable is a whole part between slashes (`net/ipv6/conf/@own/accept_ra`), or in braces beside
-//!   other text (`@{config.bridge=cni0}.*`). `@own` is always a whole part.
+//!   other text (`@{config.bridge=cni0}.*`). `@own` is always a whole part, and `@default-route` a whole name.
 //! - `@@` is an at sign.
 //!
 //! What a variable stands for is compared letter by letter: a `*` or `@` in it is a `*` or `@`. In a
@@ -37,6 +37,8 @@ pub(in super::super) enum Part {
     Any,
     /// `@own`.
     Own,
+    /// `@default-route`.
+    DefaultRoute,
     /// Anything else.
     Pieces(Vec<Piece>),
 }
@@ -127,8 +129,15 @@ impl TextPattern {
 
     /// Whether a pattern without variables means this word.
     pub(in super::super) fn means(&self, word: &str) -> bool {
-        let nothing =
-            Facts { ifname: "", config: &|_| None, own: &|_| false, ipam: &[], network: "" };
+        let nothing = Facts {
+            ifname: "",
+            config: &|_| None,
+            own: &|_| false,
+            default_route: &|_| false,
+            ipam: &[],
+            prev_result: &[],
+            network: "",
+        };
         self.matches(word, &nothing)
     }
 
@@ -140,6 +149,9 @@ impl TextPattern {
             Self::Parts(_) if self.is_constant() => None,
             Self::Parts(parts) if parts.contains(&Part::Own) => {
                 Some("@own is a link that this attachment made".to_owned())
+            }
+            Self::Parts(parts) if parts.contains(&Part::DefaultRoute) => {
+                Some("@default-route is a link by which a default route leaves".to_owned())
             }
             Self::Parts(parts) => {
                 let parts: Vec<String> = parts.iter().map(|part| part.shown(facts)).collect();
@@ -155,7 +167,7 @@ impl TextPattern {
         };
         parts.iter().flat_map(|part| match part {
             Part::Pieces(pieces) => pieces.as_slice(),
-            Part::Any | Part::Own => &[],
+            Part::Any | Part::Own | Part::DefaultRoute => &[],
         })
     }
 
@@ -164,7 +176,8 @@ impl TextPattern {
     }
 
     fn uses_own_or_ifname(&self) -> bool {
-        self.uses_ifname() || matches!(self, Self::Parts(parts) if parts.contains(&Part::Own))
+        let own = |part: &Part| matches!(part, Part::Own | Part::DefaultRoute);
+        self.uses_ifname() || matches!(self, Self::Parts(parts) if parts.iter().any(own))
     }
 
     fn is_constant(&self) -> bool {
@@ -225,6 +238,7 @@ impl Part {
             Self::Own => {
                 ordinary(value) && (alone || !NO_LINKS.contains(&value)) && (facts.own)(value)
             }
+            Self::DefaultRoute => ordinary(value) && (facts.default_route)(value),
             Self::Pieces(pieces) => match pieces.as_slice() {
                 [Piece::Literal(text)] => text == value,
                 _ => {
@@ -241,6 +255,7 @@ impl Part {
         match self {
             Self::Any => "**".to_owned(),
             Self::Own => "@own".to_owned(),
+            Self::DefaultRoute => "@default-route".to_owned(),
             Self::Pieces(pieces) => pieces
                 .iter()
                 .map(|piece| match piece {

@@ -22,7 +22,15 @@ fn allows(pattern: &str, holds: Holds, value: &str) -> bool {
         Some(text.to_owned())
     };
     let own = |name: &str| matches!(name, "veth1" | "a.b" | "all" | "" | "..");
-    let facts = Facts { ifname: "eth0", config: &config, own: &own, ipam: &[], network: "net" };
+    let facts = Facts {
+        ifname: "eth0",
+        config: &config,
+        own: &own,
+        default_route: &|_| false,
+        ipam: &[],
+        prev_result: &[],
+        network: "net",
+    };
     TextPattern::parse(pattern, holds, true).unwrap().matches(value, &facts)
 }
 
@@ -97,14 +105,30 @@ fn ifname_is_compared_as_it_is() {
         ("..", "net/ipv4/conf/../x"),
         ("@own", "net/ipv4/conf/veth1/x"),
     ] {
-        let facts = Facts { ifname, config: &|_| None, own: &|_| true, ipam: &[], network: "net" };
+        let facts = Facts {
+            ifname,
+            config: &|_| None,
+            own: &|_| true,
+            default_route: &|_| false,
+            ipam: &[],
+            prev_result: &[],
+            network: "net",
+        };
         assert!(!pattern.matches(value, &facts), "{ifname:?}");
     }
 }
 
 #[test]
 fn no_ifname_matches_nothing() {
-    let facts = Facts { ifname: "", config: &|_| None, own: &|_| true, ipam: &[], network: "net" };
+    let facts = Facts {
+        ifname: "",
+        config: &|_| None,
+        own: &|_| true,
+        default_route: &|_| false,
+        ipam: &[],
+        prev_result: &[],
+        network: "net",
+    };
     for pattern in ["@ifname", "@{ifname}*", "e@{ifname}*", "*@{ifname}"] {
         let pattern = TextPattern::parse(pattern, LINK, true).unwrap();
         assert!(!pattern.matches("", &facts) && !pattern.matches("eth0", &facts));
@@ -253,7 +277,9 @@ fn a_refusal_tells_what_variables_stand_for() {
         ifname: "eth0",
         config: &|path| (path == "bridge").then(|| "br1".to_owned()),
         own: &|_| false,
+        default_route: &|_| false,
         ipam: &[],
+        prev_result: &[],
         network: "net",
     };
     for (pattern, text) in [
