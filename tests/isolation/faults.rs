@@ -6,9 +6,11 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BRIDGE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, prepare, undo_shared, witnessed,
+    BRIDGE, CHAINED, DUMMY, HOST_LOCAL, IPVLAN, ISOLATED, LOOPBACK, MACVLAN, MACVLAN_L2, Network,
+    PASSTHRU, PTP, VLAN, VLAN_LINK, prepare, undo_shared, with_uplink, witnessed,
 };
-use crate::harness::netns::Netns;
+use crate::harness::netns::{Netns, has_kind};
+use crate::harness::programs::require;
 use crate::harness::sandbox;
 
 /// A kind of fault.
@@ -163,6 +165,34 @@ fn fresh_sim() -> Lab {
     lab
 }
 
+/// What sits on a link of the node, and how many operations it has at least.
+const CHILDREN: [(&Network, usize); 7] = [
+    (&MACVLAN, 11),
+    (&MACVLAN_L2, 2),
+    (&PASSTHRU, 11),
+    (&IPVLAN, 11),
+    (&CHAINED, 10),
+    (&VLAN_LINK, 9),
+    (&DUMMY, 9),
+];
+
+#[test]
+fn sim_children() {
+    for (network, operations) in CHILDREN {
+        let fresh = || {
+            let lab = fresh_sim();
+            with_uplink(&lab);
+            lab
+        };
+        let count = adds_that_fail(&fresh(), network, KINDS);
+        assert!(count.operations >= operations, "{network:?}: {count:?}");
+        let most = count.operations * KINDS.len();
+        assert!(count.failures * 4 >= most * 3, "{network:?} copes too well: {count:?}");
+        assert!(undos_that_fail(&fresh(), network) > 0, "{network:?}");
+        assert!(dels_that_fail(&fresh(), network, KINDS).operations > 0, "{network:?}");
+    }
+}
+
 #[test]
 fn sim_adds() {
     let least =
@@ -216,10 +246,22 @@ fn sim_adds_beside_another() {
 
 #[track_caller]
 fn on_linux(networks: &[(&Network, usize)]) {
+    on_linux_with(networks, |_| {});
+}
+
+#[track_caller]
+fn on_linux_with(networks: &[(&Network, usize)], furnish: impl Fn(&Lab)) {
     sandbox::run(|| {
         for (network, operations) in networks {
+            let links = ["ipvlan", "vlan", "dummy"];
+            if links.contains(&network.plugin) && !(require("ip") && has_kind(network.plugin)) {
+                let plugin = network.plugin;
+                sandbox::notice(&format!("faults of {plugin}: this kernel has no such links"));
+                continue;
+            }
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
+            furnish(&lab);
             prepare(&lab);
             let count = adds_that_fail(&lab, network, FEW);
             assert!(count.operations >= *operations, "{network:?}: {count:?}");
@@ -248,4 +290,14 @@ fn linux_bridge() {
 #[test]
 fn linux_ptp_and_loopback() {
     on_linux(&[(&PTP, 10), (&LOOPBACK, 1), (&HOST_LOCAL, 0)]);
+}
+
+#[test]
+fn linux_macvlan() {
+    on_linux_with(&[(&MACVLAN, 11)], with_uplink);
+}
+
+#[test]
+fn linux_ipvlan_vlan_dummy() {
+    on_linux_with(&[(&IPVLAN, 11), (&CHAINED, 10), (&VLAN_LINK, 9), (&DUMMY, 9)], with_uplink);
 }

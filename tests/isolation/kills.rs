@@ -4,7 +4,9 @@
 use serde_json::json;
 
 use super::lab::{Lab, assert_same};
-use super::networks::{BRIDGE, Network, PTP, prepare, undo_shared, witnessed};
+use super::networks::{
+    BRIDGE, MACVLAN, Network, PTP, prepare, undo_shared, with_uplink, witnessed,
+};
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
 use crate::harness::sandbox;
@@ -13,6 +15,7 @@ use crate::harness::sandbox;
 fn kill_adds(network: &Network) -> usize {
     let _blue = Netns::new("blue");
     let lab = Lab::linux();
+    with_uplink(&lab);
     prepare(&lab);
     let (runtime, conf, before) = (Runtime::new(&lab), network.conf(&lab), lab.state());
     let mut kills = 0;
@@ -55,6 +58,14 @@ fn adds_of_ptp() {
     sandbox::run(|| {
         let kills = kill_adds(&PTP);
         assert!(kills >= 4 * 10, "{kills}");
+    });
+}
+
+#[test]
+fn adds_of_macvlan() {
+    sandbox::run(|| {
+        let kills = kill_adds(&MACVLAN);
+        assert!(kills >= 4 * 11, "{kills}");
     });
 }
 

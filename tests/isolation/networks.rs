@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wasmcni::component::{Bundled, find};
 use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
-use wasmcni::kernel::{Kernel, Role, SysctlKey};
+use wasmcni::kernel::{Kernel, KindSpec, LinkChange, LinkSpec, Role, RouteSpec, SysctlKey};
 
 use super::lab::{Lab, Machine, netns};
 use crate::harness::netns as witness;
@@ -34,6 +34,33 @@ pub(crate) const ISOLATED: Network = Network {
     more: || json!({ "bridge": "br9", "portIsolation": true, "ipam": {} }),
 };
 pub(crate) const PTP: Network = Network { plugin: "ptp", more: || json!({ "ipMasq": true }) };
+pub(crate) const MACVLAN: Network = Network {
+    plugin: "macvlan",
+    more: || json!({ "mode": "bridge", "mtu": 1400, "bcqueuelen": 500 }),
+};
+/// Without addresses, on a link that is named.
+pub(crate) const MACVLAN_L2: Network =
+    Network { plugin: "macvlan", more: || json!({ "master": "up0", "ipam": {} }) };
+pub(crate) const PASSTHRU: Network =
+    Network { plugin: "macvlan", more: || json!({ "master": "up0", "mode": "passthru" }) };
+pub(crate) const IPVLAN: Network =
+    Network { plugin: "ipvlan", more: || json!({ "master": "up0", "mode": "l3" }) };
+/// After plugins that made its parent and gave its addresses.
+pub(crate) const CHAINED: Network = Network {
+    plugin: "ipvlan",
+    more: || {
+        json!({ "ipam": {}, "prevResult": {
+            "cniVersion": "1.1.0", "interfaces": [{ "name": "up1" }],
+            "ips": [{ "address": "10.42.0.7/24", "gateway": "10.42.0.1", "interface": 0 },
+                { "address": "fd00:42::7/64" }],
+            "routes": [{ "dst": "0.0.0.0/0" }],
+        } })
+    },
+};
+/// The plugin; [`VLAN`] is a bridge with VLANs.
+pub(crate) const VLAN_LINK: Network =
+    Network { plugin: "vlan", more: || json!({ "master": "up0", "vlanId": 7 }) };
+pub(crate) const DUMMY: Network = Network { plugin: "dummy", more: || json!({}) };
 pub(crate) const LOOPBACK: Network = Network { plugin: "loopback", more: || json!({}) };
 pub(crate) const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
 
@@ -88,12 +115,33 @@ pub(crate) fn prepare(lab: &Lab) {
     }
 }
 
+/// Both ends of the node's way out.
+const UPLINK: [&str; 2] = ["up0", "up1"];
+
+/// Gives the node a way out, `up0`, which stays: what sits on other links needs one.
+pub(crate) fn with_uplink(lab: &Lab) {
+    let mut kernel = kernel_of(lab);
+    if kernel.link_by_name(Role::Host, &"up0".try_into().unwrap()).unwrap().is_some() {
+        return;
+    }
+    let [name, peer] = UPLINK.map(|name| name.try_into().unwrap());
+    let kind = KindSpec::Veth { peer, peer_netns: Role::Host, peer_mac: None };
+    let up0 =
+        kernel.link_create(Role::Host, &LinkSpec { name, mtu: None, mac: None, kind }).unwrap();
+    for index in [up0.index, up0.parent.unwrap()] {
+        kernel.link_set(Role::Host, index, &LinkChange::Up).unwrap();
+        kernel.link_wait_up(Role::Host, up0.index, std::time::Duration::from_secs(9)).ok();
+    }
+    let route = RouteSpec { link: Some(up0.index), ..RouteSpec::to("0.0.0.0/0".parse().unwrap()) };
+    kernel.route_add(Role::Host, &route).unwrap();
+}
+
 /// After an ADD that succeeded: what it made for all, bridges and forwarding, as nobody had made it; and the
 /// container as it was prepared.
 pub(crate) fn undo_shared(lab: &Lab) {
     let mut kernel = kernel_of(lab);
     let links = kernel.links(Role::Host).unwrap();
-    for link in links.iter().rev().filter(|link| link.name.as_str() != "lo") {
+    for link in links.iter().rev().filter(|link| !stays(link.name.as_str())) {
         // One end of a pair may have gone with the other.
         if kernel.link_by_index(Role::Host, link.index).unwrap().is_some() {
             kernel.link_delete(Role::Host, link.index).unwrap();
@@ -105,16 +153,20 @@ pub(crate) fn undo_shared(lab: &Lab) {
     prepare(lab);
 }
 
+fn stays(link: &str) -> bool {
+    link == "lo" || UPLINK.contains(&link)
+}
+
 /// Nothing is left, in the eyes of others. Of nftables the tables stay, with their chains and empty sets:
 /// they are for all attachments, say nothing of any, and to remove them would be a race with the next one.
 pub(crate) fn witnessed(lab: &Lab) {
     assert_eq!(lab.files(), [""; 0]);
     if require("ip") {
-        assert_eq!(witness::names(&witness::ip_json(&["link"])), ["lo"]);
+        assert!(witness::names(&witness::ip_json(&["link"])).iter().all(|name| stays(name)));
         let routes = witness::ip_json(&["route", "show", "table", "all"]);
         let by = |route: &Value| route["dev"].as_str().map(str::to_owned);
         assert!(
-            routes.as_array().unwrap().iter().filter_map(by).all(|dev| dev == "lo"),
+            routes.as_array().unwrap().iter().filter_map(by).all(|dev| stays(&dev)),
             "{routes}"
         );
     }
