@@ -22,16 +22,20 @@ mod kernel {
 }
 
 /// CNI type and package of each bundled plugin.
-const PLUGINS: [&str; 9] = [
+const PLUGINS: [&str; 13] = [
     "bandwidth",
     "bridge",
+    "dummy",
     "flannel",
     "host-device",
     "host-local",
+    "ipvlan",
     "loopback",
+    "macvlan",
     "ptp",
     "static",
     "tap",
+    "vlan",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

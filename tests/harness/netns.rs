@@ -101,6 +101,17 @@ pub(crate) fn ip_json(arguments: &[&str]) -> Value {
     json(&ip(&[&["-json"], arguments].concat()))
 }
 
+/// Whether the kernel has links of this kind. One is made, if it needs nothing else, and deleted.
+pub(crate) fn has_kind(kind: &str) -> bool {
+    let made = Command::new("ip").args(["link", "add", "probe", "type", kind]).output();
+    let made = made.expect("ip was there");
+    if made.status.success() {
+        ip(&["link", "delete", "probe"]);
+    }
+    // What the kernel lacks it says before it misses a parent.
+    !String::from_utf8_lossy(&made.stderr).contains("Unknown device type")
+}
+
 /// Whether this address answers in the calling thread's namespace.
 pub(crate) fn reaches(address: &str) -> bool {
     ping(|| Command::new("ping"), address)

@@ -6,11 +6,12 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, TAP,
-    VLAN, undo_shared, witnessed,
+    BANDWIDTH, BRIDGE, CHAINED, DUMMY, FLANNEL, HOST_DEVICE, HOST_LOCAL, IPVLAN, ISOLATED,
+    LOOPBACK, MACVLAN, MACVLAN_L2, Network, PASSTHRU, PTP, TAP, VLAN, VLAN_LINK, undo_shared,
+    witnessed,
 };
-use crate::harness::netns::Netns;
-use crate::harness::programs::require_tun;
+use crate::harness::netns::{Netns, has_kind};
+use crate::harness::programs::{require, require_tun};
 use crate::harness::sandbox;
 
 /// A kind of fault.
@@ -165,6 +166,30 @@ fn fresh_sim(network: &Network) -> Lab {
     lab
 }
 
+/// What sits on a link of the node, and how many operations it has at least.
+const CHILDREN: [(&Network, usize); 7] = [
+    (&MACVLAN, 11),
+    (&MACVLAN_L2, 2),
+    (&PASSTHRU, 11),
+    (&IPVLAN, 11),
+    (&CHAINED, 10),
+    (&VLAN_LINK, 9),
+    (&DUMMY, 9),
+];
+
+#[test]
+fn sim_children() {
+    for (network, operations) in CHILDREN {
+        let fresh = || fresh_sim(network);
+        let count = adds_that_fail(&fresh(), network, KINDS);
+        assert!(count.operations >= operations, "{network:?}: {count:?}");
+        let most = count.operations * KINDS.len();
+        assert!(count.failures * 4 >= most * 3, "{network:?} copes too well: {count:?}");
+        assert!(undos_that_fail(&fresh(), network) > 0, "{network:?}");
+        assert!(dels_that_fail(&fresh(), network, KINDS).operations > 0, "{network:?}");
+    }
+}
+
 #[test]
 fn sim_adds() {
     let least = [
@@ -246,6 +271,12 @@ fn sim_adds_beside_another() {
 fn on_linux(networks: &[(&Network, usize)]) {
     sandbox::run(|| {
         for (network, operations) in networks {
+            let links = ["ipvlan", "vlan", "dummy"];
+            if links.contains(&network.plugin) && !(require("ip") && has_kind(network.plugin)) {
+                let plugin = network.plugin;
+                sandbox::notice(&format!("faults of {plugin}: this kernel has no such links"));
+                continue;
+            }
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
             network.prepare(&lab);
@@ -298,4 +329,14 @@ fn linux_tap() {
     if require_tun() {
         on_linux(&[(&TAP, 7)]);
     }
+}
+
+#[test]
+fn linux_macvlan() {
+    on_linux(&[(&MACVLAN, 11)]);
+}
+
+#[test]
+fn linux_ipvlan_vlan_dummy() {
+    on_linux(&[(&IPVLAN, 11), (&CHAINED, 10), (&VLAN_LINK, 9), (&DUMMY, 9)]);
 }

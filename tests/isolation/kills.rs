@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::lab::{Lab, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, Network, PTP, TAP, undo_shared, witnessed,
+    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, MACVLAN, Network, PTP, TAP, undo_shared, witnessed,
 };
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
@@ -58,6 +58,14 @@ fn adds_of_ptp() {
     sandbox::run(|| {
         let kills = kill_adds(&PTP);
         assert!(kills >= 4 * 10, "{kills}");
+    });
+}
+
+#[test]
+fn adds_of_macvlan() {
+    sandbox::run(|| {
+        let kills = kill_adds(&MACVLAN);
+        assert!(kills >= 4 * 11, "{kills}");
     });
 }
 

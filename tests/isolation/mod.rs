@@ -1,5 +1,6 @@
 //! Plugins that mean harm, operations that fail, processes that die: nothing of it may be left on the node.
 
+mod children;
 mod deferred;
 mod faults;
 mod files;

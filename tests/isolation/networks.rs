@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wasmcni::component::{Bundled, find};
 use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
-use wasmcni::kernel::{Kernel, KindSpec, Link, LinkChange, LinkSpec, Role, SysctlKey};
+use wasmcni::kernel::{Kernel, KindSpec, Link, LinkChange, LinkSpec, Role, RouteSpec, SysctlKey};
 
 use super::lab::{Lab, Machine, netns};
 use crate::harness::netns as witness;
@@ -34,6 +34,33 @@ pub(crate) const ISOLATED: Network = Network {
     more: || json!({ "bridge": "br9", "portIsolation": true, "ipam": {} }),
 };
 pub(crate) const PTP: Network = Network { plugin: "ptp", more: || json!({ "ipMasq": true }) };
+pub(crate) const MACVLAN: Network = Network {
+    plugin: "macvlan",
+    more: || json!({ "mode": "bridge", "mtu": 1400, "bcqueuelen": 500 }),
+};
+/// Without addresses, on a link that is named.
+pub(crate) const MACVLAN_L2: Network =
+    Network { plugin: "macvlan", more: || json!({ "master": "up0", "ipam": {} }) };
+pub(crate) const PASSTHRU: Network =
+    Network { plugin: "macvlan", more: || json!({ "master": "up0", "mode": "passthru" }) };
+pub(crate) const IPVLAN: Network =
+    Network { plugin: "ipvlan", more: || json!({ "master": "up0", "mode": "l3" }) };
+/// After plugins that made its parent and gave its addresses.
+pub(crate) const CHAINED: Network = Network {
+    plugin: "ipvlan",
+    more: || {
+        json!({ "ipam": {}, "prevResult": {
+            "cniVersion": "1.1.0", "interfaces": [{ "name": "up1" }],
+            "ips": [{ "address": "10.42.0.7/24", "gateway": "10.42.0.1", "interface": 0 },
+                { "address": "fd00:42::7/64" }],
+            "routes": [{ "dst": "0.0.0.0/0" }],
+        } })
+    },
+};
+/// The plugin; [`VLAN`] is a bridge with VLANs.
+pub(crate) const VLAN_LINK: Network =
+    Network { plugin: "vlan", more: || json!({ "master": "up0", "vlanId": 7 }) };
+pub(crate) const DUMMY: Network = Network { plugin: "dummy", more: || json!({}) };
 /// Three deep: flannel, bridge, host-local.
 pub(crate) const FLANNEL: Network = Network {
     plugin: "flannel",
@@ -102,9 +129,12 @@ const CABLE: &str = "cable";
 /// The node's end of the veth that chained plugins find.
 const FORMER: &str = "former0";
 
+/// Both ends of the node's way out.
+const UPLINK: [&str; 2] = ["up0", "up1"];
+
 /// Is the link there before any attachment?
 fn stands(name: &str) -> bool {
-    ["lo", DEVICE, CABLE, FORMER].contains(&name)
+    ["lo", DEVICE, CABLE, FORMER].contains(&name) || UPLINK.contains(&name)
 }
 
 /// What the plugin before a chained one says.
@@ -120,15 +150,16 @@ fn former() -> Value {
 }
 
 impl Network {
-    /// [`prepare`], and what the network needs to be there: a device of the node, or for a chained plugin the
-    /// veth of the plugin before it.
+    /// [`prepare`], and what the network needs to be there: a device of the node, a way out for what sits on
+    /// links of the node, for other chained plugins the veth of the plugin before them.
     pub(crate) fn prepare(&self, lab: &Lab) {
         prepare(lab);
         let mut kernel = kernel_of(lab);
-        if self.plugin == HOST_DEVICE.plugin {
-            make_device(kernel.as_mut());
-        } else if !(self.more)()["prevResult"].is_null() {
-            make_former(kernel.as_mut());
+        match self.plugin {
+            "host-device" => make_device(kernel.as_mut()),
+            "macvlan" | "ipvlan" | "vlan" | "dummy" => make_uplink(kernel.as_mut()),
+            _ if (self.more)()["prevResult"].is_null() => {}
+            _ => make_former(kernel.as_mut()),
         }
     }
 }
@@ -152,6 +183,20 @@ fn make_former(kernel: &mut dyn Kernel) {
     if kernel.link_by_name(Role::Host, &FORMER.try_into().unwrap()).unwrap().is_none() {
         make_veth(kernel, FORMER, (Role::Container, "eth0"));
     }
+}
+
+fn make_uplink(kernel: &mut dyn Kernel) {
+    let [name, peer] = UPLINK;
+    if kernel.link_by_name(Role::Host, &name.try_into().unwrap()).unwrap().is_some() {
+        return;
+    }
+    let up0 = make_veth(kernel, name, (Role::Host, peer));
+    for index in [up0.index, up0.parent.unwrap()] {
+        kernel.link_set(Role::Host, index, &LinkChange::Up).unwrap();
+    }
+    kernel.link_wait_up(Role::Host, up0.index, std::time::Duration::from_secs(9)).unwrap();
+    let route = RouteSpec { link: Some(up0.index), ..RouteSpec::to("0.0.0.0/0".parse().unwrap()) };
+    kernel.route_add(Role::Host, &route).unwrap();
 }
 
 fn make_veth(kernel: &mut dyn Kernel, name: &str, (peer_netns, peer): (Role, &str)) -> Link {

@@ -43,7 +43,7 @@ fn netns(kernel: &mut LinuxKernel, role: Role) -> Vec<String> {
     };
     for link in &links {
         lines.push(format!(
-            "link {} kind {:?} mac {:?} mtu {} up {} promisc {} master {:?} alias {:?} filtering {} {:?}",
+            "link {} kind {:?} mac {:?} mtu {} up {} promisc {} master {:?} alias {:?} filtering {} {:?} {:?} {:?}",
             link.name,
             link.kind,
             link.mac.map(|mac| mac.to_string()),
@@ -54,6 +54,8 @@ fn netns(kernel: &mut LinuxKernel, role: Role) -> Vec<String> {
             link.alias,
             link.vlan_filtering,
             link.port,
+            link.mode,
+            link.vlan_id,
         ));
         let shaping = kernel.shaping(role, link.index).unwrap();
         lines.push(format!("shaping of {}: {shaping:?}", link.name));

@@ -126,6 +126,12 @@ fn put_link(seen: &mut Seen, thing: &str, link: &Link, names: &Names) {
     if link.kind == "bridge" {
         put("vlan filtering", link.vlan_filtering.to_string());
     }
+    if let Some(mode) = link.mode {
+        put("mode", mode.to_owned());
+    }
+    if let Some(id) = link.vlan_id {
+        put("vlan id", id.to_string());
+    }
     if let Some(port) = link.port {
         put("port", format!("hairpin {} isolated {}", port.hairpin, port.isolated));
     }

@@ -78,6 +78,12 @@ fn put_link(seen: &mut Seen, netns: Role, link: &Value) {
     if info["info_kind"] == "bridge" {
         put("vlan filtering", (info["info_data"]["vlan_filtering"] == 1).to_string());
     }
+    if ["ipvlan", "macvlan"].iter().any(|kind| info["info_kind"] == *kind) {
+        put("mode", text(&info["info_data"]["mode"]));
+    }
+    if info["info_kind"] == "vlan" {
+        put("vlan id", text(&info["info_data"]["id"]));
+    }
     if info["info_slave_kind"] == "bridge" {
         let data = &info["info_slave_data"];
         put("port", format!("hairpin {} isolated {}", data["hairpin"], data["isolated"]));

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::children::{UPLINK, on_a_network, on_a_network_with};
 use super::{failed, interface, on_node};
-use crate::harness::netns::{addresses, bridge_json, nft_elements, nft_json};
+use crate::harness::netns::{addresses, bridge_json, ip, nft_elements, nft_json};
 use crate::harness::node::{Container, Node, on_a_node, with};
 
 fn read(name: &str) -> Value {
@@ -128,6 +129,54 @@ fn ptp() {
         assert_eq!(container.addresses(), ["10.1.1.2/24"]);
         node.del(&conf, &container);
         assert_eq!(node.leftovers(&[]), [""; 0]);
+    });
+}
+
+/// `bridge`, `isGateway` and `ipMasq` mean nothing to `macvlan`; without `master` it sits on the default
+/// route's link.
+#[test]
+fn macvlan_0_3_1() {
+    on_a_network(|node, _| {
+        let conf = read("macvlan-0.3.1.json");
+        let container = Container::new("c");
+        let result = node.add(&conf, &container);
+        assert_eq!((&result["cniVersion"], interface(&result, 0)), (&json!("0.3.1"), "eth0"));
+        assert_eq!(
+            result["ips"],
+            json!([{ "version": "4", "interface": 0, "address": "10.244.1.2/24", "gateway": "10.244.1.1" }])
+        );
+        assert_eq!(container.interface()["link_index"], on_node(UPLINK)["ifindex"]);
+        assert_eq!(
+            container.routes(),
+            [
+                "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.2",
+                "default via 10.244.1.1 dev eth0",
+            ]
+        );
+        assert_eq!(nft_elements(), [""; 0]);
+        node.del(&conf, &container);
+        assert_eq!(node.leftovers(&[UPLINK]), [""; 0]);
+    });
+}
+
+#[test]
+fn ipvlan() {
+    on_a_network_with("ipvlan", |node, _| {
+        ip(&["link", "set", UPLINK, "down"]);
+        ip(&["link", "set", UPLINK, "name", "eth0", "up"]);
+        let conf = read("ipvlan.json");
+        let container = Container::new("c");
+        assert_eq!(
+            node.add(&conf, &container),
+            json!({
+                "cniVersion": "0.1.0", "dns": {},
+                "ip4": { "ip": "10.1.2.2/24", "gateway": "10.1.2.1" },
+            })
+        );
+        assert_eq!(container.interface()["link_index"], on_node("eth0")["ifindex"]);
+        assert_eq!(container.addresses(), ["10.1.2.2/24"]);
+        node.del(&conf, &container);
+        assert_eq!(node.leftovers(&["eth0"]), [""; 0]);
     });
 }
 

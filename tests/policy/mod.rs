@@ -15,7 +15,8 @@ use wasmcni::policy::{Facts, Grants, OPS, Op, parse};
 
 /// What the variables of all files here stand for: network `net`, `eth0` in the container, a
 /// configuration with `bridge = "br0"`, `ipam.type = "host-local"` and no `ipam.dataDir`; the attachment
-/// made `veth1`; `veth3` is the node's end of the container's veth, and `prevResult` has 10.1.2.5/24.
+/// made `veth1`; `veth3` is the node's end of the container's veth, `prevResult` has 10.1.2.5/24 and
+/// 10.9.0.7/24, and the default route leaves by `ens3`.
 fn with_facts<T>(run: impl Fn(&Facts<'_>) -> T) -> T {
     let config = |path: &str| match path {
         "bridge" => Some("br0".to_owned()),
@@ -23,11 +24,20 @@ fn with_facts<T>(run: impl Fn(&Facts<'_>) -> T) -> T {
         _ => None,
     };
     let ipam = ["10.1.2.5/24", "10.1.2.1/32", "fd00:1::5/64"].map(|net| net.parse().unwrap());
+    let prev = ["10.1.2.5/24", "10.9.0.7/24"].map(|net| net.parse().unwrap());
     let own = |name: &str| name == "veth1";
     let peer = || Some("veth3".to_owned());
-    let prev = ["10.1.2.5/24".parse().unwrap()];
-    let (config, own, peer) = (&config, &own, &peer);
-    run(&Facts { ifname: "eth0", config, own, peer, prev: &prev, ipam: &ipam, network: "net" })
+    let leads_out = |name: &str| name == "ens3";
+    run(&Facts {
+        ifname: "eth0",
+        config: &config,
+        own: &own,
+        peer: &peer,
+        default_route: &leads_out,
+        prev: &prev,
+        ipam: &ipam,
+        network: "net",
+    })
 }
 
 #[test]

@@ -8,17 +8,17 @@ use crate::harness::netns::Netns;
 use crate::harness::node::with;
 
 /// A configuration, and what else is given with it.
-struct Case {
-    name: &'static str,
-    conf: Value,
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) conf: Value,
     /// CNI_ARGS
-    args: &'static str,
+    pub(super) args: &'static str,
     /// Commands that are run on the node before, as `ip` takes them.
-    before: &'static [&'static str],
-    versions: &'static [&'static str],
+    pub(super) before: &'static [&'static str],
+    pub(super) versions: &'static [&'static str],
 }
 
-fn case(name: &'static str, conf: Value) -> Case {
+pub(super) fn case(name: &'static str, conf: Value) -> Case {
     Case { name, conf, args: "", before: &[], versions: SOME }
 }
 
@@ -26,10 +26,10 @@ fn case(name: &'static str, conf: Value) -> Case {
 /// compared for some in every version.
 const SOME: &[&str] = &["0.3.1", "1.0.0"];
 
-const V4: &str = "10.77.0.0/24";
-const V6: &str = "fd77::/64";
+pub(super) const V4: &str = "10.77.0.0/24";
+pub(super) const V6: &str = "fd77::/64";
 
-fn of(subnets: &[&str]) -> Value {
+pub(super) fn of(subnets: &[&str]) -> Value {
     let ranges: Vec<Value> = subnets.iter().map(|subnet| json!([{ "subnet": subnet }])).collect();
     json!({ "type": "host-local", "ranges": ranges })
 }
@@ -43,7 +43,7 @@ fn ptp(subnets: &[&str], more: Value) -> Value {
 }
 
 /// With routes in its `ipam`.
-fn routed(mut conf: Value, routes: Value) -> Value {
+pub(super) fn routed(mut conf: Value, routes: Value) -> Value {
     conf["ipam"]["routes"] = routes;
     conf
 }
@@ -183,7 +183,7 @@ fn compare(cases: Vec<Case>) {
 }
 
 /// But for a part of the state that only one side has, for a reason.
-fn compare_but(cases: Vec<Case>, forget: impl Fn(&mut Value)) {
+pub(super) fn compare_but(cases: Vec<Case>, forget: impl Fn(&mut Value)) {
     let state = |side: &Side| {
         let mut state = state::of(side);
         forget(&mut state);

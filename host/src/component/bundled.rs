@@ -53,19 +53,23 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 9] = [
+pub static BUNDLED: [Bundled; 13] = [
     bundled!("bandwidth", "limits what a container sends and receives by token buckets"),
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
+    bundled!("dummy", "gives a container a link that leads nowhere, to have addresses on"),
     bundled!(
         "flannel",
         "has another plugin attach containers to this node's share of a flannel network"
     ),
     bundled!("host-device", "moves a device of the node into a container"),
     bundled!("host-local", "hands out addresses from ranges, kept in files of the node"),
+    bundled!("ipvlan", "puts containers on a link of the node, with its MAC"),
     bundled!("loopback", "raises the loopback interface"),
+    bundled!("macvlan", "puts containers on a link of the node, with MACs of their own"),
     bundled!("ptp", "connects a container to the node by a veth pair and routes"),
     bundled!("static", "hands out the addresses that the configuration names"),
     bundled!("tap", "makes a tap device in the container, for a virtual machine to open"),
+    bundled!("vlan", "puts a container in a VLAN of a link of the node"),
 ];
 
 /// The plugin of this CNI type.

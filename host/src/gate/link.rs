@@ -162,6 +162,18 @@ impl Gate {
         ends: &[(Place, IfName, Mac)],
     ) -> Result<Link> {
         let mac = spec.mac.ok_or_else(|| Refusal::Invalid("a link without an address".into()))?;
+        self.create_with(at, spec, mac, sharing, ends)
+    }
+
+    /// The same of a link that will have this address, chosen by us or not.
+    pub(super) fn create_with(
+        &mut self,
+        at: Place,
+        spec: &LinkSpec,
+        mac: Mac,
+        sharing: Sharing,
+        ends: &[(Place, IfName, Mac)],
+    ) -> Result<Link> {
         let mut journal = self.call.journal.borrow_mut();
         let journal = journal.as_mut().ok_or_else(|| {
             Refusal::Invalid("making links is for add and del, not for this verb".into())
@@ -262,7 +274,9 @@ impl Gate {
     /// Deletes a link.
     pub fn delete_link(&mut self, link: &LinkHandle) -> Result<()> {
         self.permit_on(link, Op::new("link.delete"))?;
-        let peer = self.kernel().link_by_index(link.role, link.index)?.and_then(|seen| seen.parent);
+        let seen = self.kernel().link_by_index(link.role, link.index)?;
+        // Of other kinds it is the lower device, which stays.
+        let peer = seen.filter(|seen| seen.kind == "veth").and_then(|seen| seen.parent);
         self.act([], |kernel| kernel.link_delete(link.role, link.index))?;
         // Both ends of a veth went. The peer's index tells nothing of a link of the same namespace.
         self.removed(|record| {

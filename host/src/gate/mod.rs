@@ -5,6 +5,7 @@
 
 mod address;
 mod bridge;
+mod child;
 mod devices;
 mod flannel;
 mod intents;
@@ -27,6 +28,7 @@ use crate::kernel::{Errno, IfIndex, Kernel, KernelError, Owner, Role};
 use crate::names::{Attachment, IfName, PluginName};
 use crate::policy::{Denied, Facts, Grants, Op};
 
+pub use child::{NewChild, NewKind};
 pub use devices::DeviceKey;
 pub use link::{NewBridge, NewVeth};
 pub use reservations::OpenStore;
@@ -161,12 +163,22 @@ pub struct Gate {
     /// What the plugin was configured with, if that is not the call's own configuration.
     configuration: Option<Node>,
     last_refusal: Option<(String, bool)>,
+    /// Links that have been seen to have a default route: a dump of all routes is not repeated for each act.
+    ways_out: RefCell<Vec<(Role, IfName)>>,
 }
 
 impl Gate {
     /// A gate for `plugin` with what it was granted.
     pub fn new(call: Rc<Call>, grants: Rc<Grants>, plugin: PluginName) -> Self {
-        Self { call, grants, plugin, found: Vec::new(), configuration: None, last_refusal: None }
+        Self {
+            call,
+            grants,
+            plugin,
+            found: Vec::new(),
+            configuration: None,
+            last_refusal: None,
+            ways_out: RefCell::default(),
+        }
     }
 
     /// The same for a plugin that was given another configuration than the call's own: it is what
@@ -201,11 +213,13 @@ impl Gate {
         let ipam = self.call.ipam.borrow();
         let ifname = self.call.attachment.as_ref().map_or("", |a| a.ifname.as_str());
         let peer = || self.peer().filter(|_| role == Role::Host).map(|name| name.to_string());
+        let leads_out = |name: &str| self.leads_out(child::parents_netns(op), name);
         let facts = Facts {
             ifname,
             config: &config,
             own: &own,
             peer: &peer,
+            default_route: &leads_out,
             prev: &self.call.prev,
             ipam: &ipam,
             network: &self.call.network,
@@ -334,11 +348,15 @@ fn certain(errno: Errno) -> bool {
     !matches!(errno, Errno::ETIMEDOUT | Errno::EINTR | Errno::ENOBUFS | Errno::EIO)
 }
 
-/// The text at `a.b.c` of a configuration, keys matched as Go's JSON does.
+/// The text at `a.b.0` of a configuration, keys matched as Go's JSON does; in an array, the entry of that
+/// number, from 0.
 fn config_text(configuration: &Node, path: &str) -> Option<String> {
     let mut node = configuration;
     for key in path.split('.') {
-        node = node.get(key)?;
+        node = match node.as_array() {
+            Some(entries) => entries.get(key.parse::<usize>().ok()?)?,
+            None => node.get(key)?,
+        };
     }
     node.as_str().map(str::to_owned)
 }

@@ -76,6 +76,23 @@ pub(super) fn ip_network(network: IpNet) -> net::IpNetwork {
     net::IpNetwork { address: ip_address(network.addr()), prefix_length: network.prefix_len() }
 }
 
+pub(super) fn ipvlan_mode(mode: netns::IpvlanMode) -> kernel::IpvlanMode {
+    match mode {
+        netns::IpvlanMode::L2 => kernel::IpvlanMode::L2,
+        netns::IpvlanMode::L3 => kernel::IpvlanMode::L3,
+        netns::IpvlanMode::L3s => kernel::IpvlanMode::L3s,
+    }
+}
+
+pub(super) fn macvlan_mode(mode: netns::MacvlanMode) -> kernel::MacvlanMode {
+    match mode {
+        netns::MacvlanMode::Private => kernel::MacvlanMode::Private,
+        netns::MacvlanMode::Vepa => kernel::MacvlanMode::Vepa,
+        netns::MacvlanMode::Bridge => kernel::MacvlanMode::Bridge,
+        netns::MacvlanMode::Passthru => kernel::MacvlanMode::Passthru,
+    }
+}
+
 fn switch(on: bool) -> net::Switch {
     if on { net::Switch::On } else { net::Switch::Off }
 }
@@ -98,6 +115,8 @@ pub(super) fn link_info(link: kernel::Link) -> LinkInfo {
             isolated: switch(port.isolated),
         }),
         alias: link.alias,
+        mode: link.mode.map(str::to_owned),
+        vlan_id: link.vlan_id,
     }
 }
 

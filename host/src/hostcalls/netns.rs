@@ -8,12 +8,27 @@ use crate::bindings::wasmcni::net::netns::{
     TapSpec, VethSpec,
 };
 use crate::bindings::wasmcni::net::types::{IpAddress, Switch};
-use crate::gate::{LinkHandle, NewBridge, NewTap, NewVeth, Refusal};
+use crate::gate::{LinkHandle, NewBridge, NewChild, NewKind, NewTap, NewVeth, Refusal};
 
 /// Functions of the unstable feature `more-links` are in the contract and not linked: no component
 /// that imports them is started.
 fn unserved<T>(function: &str) -> Answer<T> {
     Err(Refusal::Invalid(format!("{function} is not served by this host yet")).into())
+}
+
+impl Ctx {
+    fn child(
+        &mut self,
+        this: &Resource<Netns>,
+        spec: ChildSpec,
+        kind: NewKind,
+    ) -> Answer<Resource<LinkHandle>> {
+        let role = self.get(this)?.role;
+        let mac = spec.mac.map(convert::mac);
+        let wanted = NewChild { name: spec.name, mtu: spec.mtu, mac, kind };
+        let link = self.counted()?.create_child(role, &wanted)?;
+        Ok(self.push(link)?)
+    }
 }
 
 impl Host for Ctx {
@@ -105,39 +120,46 @@ impl HostNetns for Ctx {
         Ok(convert::route_info(route))
     }
 
-    fn create_dummy(&mut self, _: Resource<Netns>, _: ChildSpec) -> Answer<Resource<LinkHandle>> {
-        unserved("create-dummy")
+    fn create_dummy(
+        &mut self,
+        this: Resource<Netns>,
+        spec: ChildSpec,
+    ) -> Answer<Resource<LinkHandle>> {
+        self.child(&this, spec, NewKind::Dummy)
     }
 
     fn create_ipvlan(
         &mut self,
-        _: Resource<Netns>,
-        _: ChildSpec,
-        _: Resource<LinkHandle>,
-        _: IpvlanMode,
+        this: Resource<Netns>,
+        spec: ChildSpec,
+        parent: Resource<LinkHandle>,
+        mode: IpvlanMode,
     ) -> Answer<Resource<LinkHandle>> {
-        unserved("create-ipvlan")
+        let kind = NewKind::Ipvlan { parent: self.get(&parent)?, mode: convert::ipvlan_mode(mode) };
+        self.child(&this, spec, kind)
     }
 
     fn create_macvlan(
         &mut self,
-        _: Resource<Netns>,
-        _: ChildSpec,
-        _: Resource<LinkHandle>,
-        _: MacvlanMode,
-        _: Option<u32>,
+        this: Resource<Netns>,
+        spec: ChildSpec,
+        parent: Resource<LinkHandle>,
+        mode: MacvlanMode,
+        broadcast_queue: Option<u32>,
     ) -> Answer<Resource<LinkHandle>> {
-        unserved("create-macvlan")
+        let (parent, mode) = (self.get(&parent)?, convert::macvlan_mode(mode));
+        self.child(&this, spec, NewKind::Macvlan { parent, mode, broadcast_queue })
     }
 
     fn create_vlan(
         &mut self,
-        _: Resource<Netns>,
-        _: ChildSpec,
-        _: Resource<LinkHandle>,
-        _: u16,
+        this: Resource<Netns>,
+        spec: ChildSpec,
+        parent: Resource<LinkHandle>,
+        id: u16,
     ) -> Answer<Resource<LinkHandle>> {
-        unserved("create-vlan")
+        let kind = NewKind::Vlan { parent: self.get(&parent)?, id };
+        self.child(&this, spec, kind)
     }
 
     fn create_vrf(

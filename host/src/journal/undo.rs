@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::{Journal, Place, Record, Sharing, Undo};
-use crate::kernel::{AddressSpec, Errno, IfIndex, Kernel, KernelError, Role, Way};
+use crate::kernel::{
+    AddressSpec, BIRTH_NAME, Errno, IfIndex, Kernel, KernelError, Link, Role, Way,
+};
 use crate::names::{Attachment, PluginName};
 
 /// What undoing needs of address management and of native delegates.
@@ -170,12 +172,28 @@ impl Undoing<'_> {
     ) -> Result<(), KernelError> {
         let found = match index {
             Some(index) => self.kernel.link_by_index(role, index)?,
-            None => self.kernel.link_by_name(role, name)?.filter(|link| link.mac == Some(mac)),
+            None => self.unfinished(role, name, mac)?,
         };
         match found {
             Some(link) => self.kernel.link_delete(role, link.index),
             None => Ok(()),
         }
+    }
+
+    /// The link of a process that was killed before it learned the index, perhaps before the link had its
+    /// own name.
+    fn unfinished(
+        &mut self,
+        role: Role,
+        name: &crate::names::IfName,
+        mac: crate::names::Mac,
+    ) -> Result<Option<Link>, KernelError> {
+        let ours = |link: &Link| link.mac == Some(mac);
+        if let Some(link) = self.kernel.link_by_name(role, name)?.filter(ours) {
+            return Ok(Some(link));
+        }
+        let mut links = self.kernel.links(role)?.into_iter();
+        Ok(links.find(|link| ours(link) && link.name.as_str().starts_with(BIRTH_NAME)))
     }
 
     /// Whether nobody else has come to use a shared thing.

@@ -19,6 +19,9 @@ pub struct NetnsId {
     pub inode: u64,
 }
 
+/// How the names begin under which links are born that cannot have their own yet (`linux/create.rs`).
+pub(crate) const BIRTH_NAME: &str = "wcni";
+
 /// The kernel's number of a link, unique in its namespace. It identifies, it authorises nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct IfIndex(pub u32);
@@ -155,6 +158,10 @@ pub struct Link {
     pub vlan_filtering: bool,
     /// Settings of a bridge port; `None`: it is none.
     pub port: Option<Port>,
+    /// Of an ipvlan or macvlan, in iproute2's words: `l2`, `bridge`, …; `None` for other kinds.
+    pub mode: Option<&'static str>,
+    /// Of a VLAN device.
+    pub vlan_id: Option<u16>,
 }
 
 /// The settings of a bridge port that was seen.

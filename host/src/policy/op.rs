@@ -213,6 +213,9 @@ impl Holds {
 pub(super) const LINK_KINDS: &[&str] =
     &["bridge", "dummy", "ipvlan", "macvlan", "tap", "veth", "vlan", "vrf"];
 
+/// Those that sit on another link.
+const CHILDREN: &[&str] = &["ipvlan", "macvlan", "vlan"];
+
 /// `RT_TABLE_MAIN`, rtnetlink(7).
 const MAIN_TABLE: u32 = 254;
 
@@ -251,7 +254,8 @@ pub static OPS: &[OpKind] = &[
         &[
             KIND,
             NAME,
-            of_kinds("parent", Holds::Link, &["ipvlan", "macvlan", "vlan"]),
+            of_kinds("parent", Holds::Link, CHILDREN),
+            of_kinds("parent-netns", Holds::Word(&["container", "host"]), CHILDREN),
             of_kinds("vlan", Holds::Number(0, 4094), &["vlan"]),
             of_kinds("table", Holds::Number(1, u32::MAX), &["vrf"]),
         ],
@@ -324,6 +328,10 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (NETNS, "[method]netns.create-veth", &["link.create"]),
     (NETNS, "[method]netns.create-bridge", &["link.create"]),
     (NETNS, "[method]netns.create-tap", &["link.create"]),
+    (NETNS, "[method]netns.create-dummy", &["link.create"]),
+    (NETNS, "[method]netns.create-ipvlan", &["link.create"]),
+    (NETNS, "[method]netns.create-macvlan", &["link.create"]),
+    (NETNS, "[method]netns.create-vlan", &["link.create"]),
     (NETNS, "[method]netns.add-route", &["route.add"]),
     (NETNS, "[method]netns.delete-route", &["route.delete", "link.create"]),
     (NETNS, "[method]netns.routes", &["route.read"]),

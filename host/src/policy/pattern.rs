@@ -30,9 +30,12 @@ pub struct Facts<'a> {
     pub own: &'a dyn Fn(&str) -> bool,
     /// `@peer`: the name of the link of the node that is the other end of the container's veth.
     pub peer: &'a dyn Fn() -> Option<String>,
+    /// `@default-route`: whether a default route leaves by the link of this name, in the netns of the
+    /// op, or in that of its parent.
+    pub default_route: &'a dyn Fn(&str) -> bool,
     /// `@ipam`: the networks of the IPAM result, and its gateways as /32 and /128.
     pub ipam: &'a [IpNet],
-    /// `@prev`: the addresses of the plugins before this one.
+    /// `@prev`: the addresses of the plugins before this one, each with its network's prefix length.
     pub prev: &'a [IpNet],
     /// `networks`: the name of the network.
     pub network: &'a str,

@@ -88,6 +88,8 @@ fn a_links_kind_and_mac_are_compared() {
         vlan_filtering: Switch::Off,
         port: None,
         alias: None,
+        mode: None,
+        vlan_id: None,
     };
     let entry = |mac| Interface { mac: String::from(mac), ..Interface::default() };
     assert!(check_info(&info, "veth", &entry("02:00:00:00:00:01")).is_ok());

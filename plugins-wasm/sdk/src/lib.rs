@@ -47,6 +47,7 @@
     reason = "generated code"
 )]
 pub mod bindings;
+pub mod child;
 pub mod conf;
 mod error;
 pub mod iface;

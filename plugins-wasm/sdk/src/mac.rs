@@ -23,18 +23,47 @@ impl Mac {
         runtime_config: &str,
     ) -> Result<Option<Self>, Error> {
         for (key, text) in [("runtimeConfig.mac", runtime_config), ("args.cni.mac", args_cni)] {
-            if !text.is_empty() {
-                let mac = text.parse().map_err(|e: ParseMacError| {
-                    Error::config(key, format_args!("{text:?}"), e.0)
-                })?;
+            if let Some(mac) = written(key, text)? {
                 return Ok(Some(mac));
             }
         }
-        let Some(text) = argument else { return Ok(None) };
-        text.parse().map(Some).map_err(|e: ParseMacError| {
-            Error::new(code::ENVIRONMENT, format!("reading MAC={text:?} in CNI_ARGS: {}", e.0))
-        })
+        argument.map(argued).transpose()
     }
+
+    /// The same where the configuration itself may say one: `mac`, `MAC` in `CNI_ARGS`,
+    /// `runtimeConfig.mac`, of which the last that says something counts.
+    ///
+    /// # Errors
+    /// As [`Mac::requested`].
+    pub fn configured(
+        conf: &str,
+        argument: Option<&str>,
+        runtime_config: &str,
+    ) -> Result<Option<Self>, Error> {
+        if let Some(mac) = written("runtimeConfig.mac", runtime_config)? {
+            return Ok(Some(mac));
+        }
+        match argument {
+            Some(text) => argued(text).map(Some),
+            None => written("mac", conf),
+        }
+    }
+}
+
+/// An address at a place of the configuration; the empty text is none.
+fn written(key: &str, text: &str) -> Result<Option<Mac>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |e: ParseMacError| Error::config(key, format_args!("{text:?}"), e.0);
+    text.parse().map(Some).map_err(wrong)
+}
+
+/// An address in `CNI_ARGS`.
+fn argued(text: &str) -> Result<Mac, Error> {
+    text.parse().map_err(|e: ParseMacError| {
+        Error::new(code::ENVIRONMENT, format!("reading MAC={text:?} in CNI_ARGS: {}", e.0))
+    })
 }
 
 /// `0a:58:0a:00:00:01`
@@ -135,6 +164,18 @@ mod tests {
         assert_eq!(Mac::requested(Some(a), b, "").unwrap(), mac(2));
         assert_eq!(Mac::requested(Some(a), b, c).unwrap(), mac(3));
         assert_eq!(Mac::requested(Some("bad"), b, "").unwrap(), mac(2), "not looked at");
+    }
+
+    #[test]
+    fn the_configurations_own_counts_least() {
+        let mac = |n| Some(Mac([2, 0, 0, 0, 0, n]));
+        let [a, b, c] = ["02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"];
+        assert_eq!(Mac::configured("", None, "").unwrap(), None);
+        assert_eq!(Mac::configured(a, None, "").unwrap(), mac(1));
+        assert_eq!(Mac::configured(a, Some(b), "").unwrap(), mac(2));
+        assert_eq!(Mac::configured(a, Some(b), c).unwrap(), mac(3));
+        let error = Mac::configured("bad", None, "").unwrap_err();
+        assert_eq!((error.code, error.details.contains("\"mac\"")), (7, true));
     }
 
     #[test]

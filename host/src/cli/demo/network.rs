@@ -155,6 +155,7 @@ mod tests {
             config: &named,
             own: &|_| false,
             peer: &|| None,
+            default_route: &|_| false,
             prev: &[],
             ipam: &ipam,
             network: "other",

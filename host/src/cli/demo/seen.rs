@@ -113,6 +113,8 @@ mod tests {
             parent: None,
             alias: None,
             vlan_filtering: false,
+            mode: None,
+            vlan_id: None,
             port: None,
         }
     }

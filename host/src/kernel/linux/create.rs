@@ -16,7 +16,7 @@ use super::Namespaces;
 use super::link::{by_index, by_name, delete, message, read};
 use super::socket::{Refusal, RouteSocket};
 use super::tap;
-use crate::kernel::{IpvlanMode, KindSpec, Link, LinkSpec, MacvlanMode, Parent, Role};
+use crate::kernel::{BIRTH_NAME, IpvlanMode, KindSpec, Link, LinkSpec, MacvlanMode, Parent, Role};
 use crate::names::{IfName, Mac};
 
 /// Equivalent: `ip link add …`.
@@ -119,7 +119,7 @@ fn created(socket: &mut RouteSocket, name: &IfName) -> Result<Link, Refusal> {
 fn temporary_name() -> Result<IfName, Refusal> {
     // Every `RandomState` has keys of its own, which the kernel's random numbers began.
     let random = RandomState::new().build_hasher().finish() & 0xffff_ffff;
-    IfName::try_from(format!("wcni{random:08x}").as_str()).map_err(|_| Errno::EINVAL.into())
+    IfName::try_from(format!("{BIRTH_NAME}{random:08x}").as_str()).map_err(|_| Errno::EINVAL.into())
 }
 
 fn parent(kind: &KindSpec) -> Option<Parent> {

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::Namespaces;
-use super::attributes::{attribute, attributes, read_text, read_u8, read_u32};
+use super::attributes::{attribute, attributes, read_text, read_u8, read_u16, read_u32};
 use super::socket::{Refusal, RouteSocket};
 use crate::kernel::{IfIndex, Link, LinkChange, Port, Role};
 use crate::names::{IfName, Mac};
@@ -22,6 +22,8 @@ pub(super) const HEADER_OCTETS: usize = 16;
 
 // Attributes that the crates do not name.
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
+/// `IFLA_IPVLAN_MODE`, `IFLA_MACVLAN_MODE`, `IFLA_VLAN_ID`.
+const IFLA_FIRST: u16 = 1;
 pub(super) const IFLA_BRPORT_MODE: u16 = 4;
 pub(super) const IFLA_BRPORT_ISOLATED: u16 = 33;
 
@@ -185,6 +187,8 @@ pub(super) fn read(body: &[u8]) -> Option<Link> {
         alias: None,
         vlan_filtering: false,
         port: None,
+        mode: None,
+        vlan_id: None,
     };
     for (kind, value) in attributes(octets) {
         match kind {
@@ -212,6 +216,7 @@ fn read_info(info: &[u8], link: &mut Link) {
         let data = attribute(info, libc::IFLA_INFO_DATA).unwrap_or_default();
         link.vlan_filtering = is_set(data, IFLA_BR_VLAN_FILTERING);
     }
+    read_child(info, link);
     let master = attribute(info, libc::IFLA_INFO_SLAVE_KIND).and_then(read_text);
     if master.as_deref() == Some("bridge") {
         let data = attribute(info, libc::IFLA_INFO_SLAVE_DATA).unwrap_or_default();
@@ -220,6 +225,40 @@ fn read_info(info: &[u8], link: &mut Link) {
             isolated: is_set(data, IFLA_BRPORT_ISOLATED),
         });
     }
+}
+
+/// What an ipvlan, macvlan or VLAN device has of its own. (if_link.h)
+fn read_child(info: &[u8], link: &mut Link) {
+    let data = attribute(info, libc::IFLA_INFO_DATA).unwrap_or_default();
+    let first = attribute(data, IFLA_FIRST);
+    match link.kind.as_str() {
+        "ipvlan" => link.mode = first.and_then(read_u16).and_then(ipvlan_mode),
+        "macvlan" => link.mode = first.and_then(read_u32).and_then(macvlan_mode),
+        "vlan" => link.vlan_id = first.and_then(read_u16),
+        _ => {} // every other kind
+    }
+}
+
+/// `enum ipvlan_mode`
+fn ipvlan_mode(number: u16) -> Option<&'static str> {
+    Some(match number {
+        0 => "l2",
+        1 => "l3",
+        2 => "l3s",
+        _ => return None,
+    })
+}
+
+/// `enum macvlan_mode`
+fn macvlan_mode(number: u32) -> Option<&'static str> {
+    Some(match number {
+        1 => "private",
+        2 => "vepa",
+        4 => "bridge",
+        8 => "passthru",
+        16 => "source",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -266,6 +305,24 @@ mod tests {
         assert!(link.up && link.oper_up && !link.vlan_filtering);
         assert_eq!(link.master, Some(IfIndex(3)));
         assert_eq!(link.port, Some(Port { hairpin: true, isolated: false }));
+    }
+
+    #[test]
+    fn what_sits_on_a_link_is_read_with_its_settings() {
+        let read = |kind: &[u8], value: &[u8]| {
+            let data = attribute(IFLA_FIRST, value);
+            let info =
+                [attribute(libc::IFLA_INFO_KIND, kind), attribute(libc::IFLA_INFO_DATA, &data)];
+            let name = attribute(libc::IFLA_IFNAME, b"eth0\0");
+            let link =
+                read(&link(7, 0, &[name, attribute(libc::IFLA_LINKINFO, &info.concat())])).unwrap();
+            (link.mode, link.vlan_id)
+        };
+        assert_eq!(read(b"ipvlan\0", &2_u16.to_ne_bytes()), (Some("l3s"), None));
+        assert_eq!(read(b"macvlan\0", &4_u32.to_ne_bytes()), (Some("bridge"), None));
+        assert_eq!(read(b"macvlan\0", &3_u32.to_ne_bytes()), (None, None));
+        assert_eq!(read(b"vlan\0", &100_u16.to_ne_bytes()), (None, Some(100)));
+        assert_eq!(read(b"bridge\0", &4_u32.to_ne_bytes()), (None, None));
     }
 
     #[test]

@@ -138,6 +138,46 @@ impl Kind {
         }
     }
 
+    /// The mode of an ipvlan or macvlan, as iproute2 writes it.
+    pub(super) fn mode(&self) -> Option<&'static str> {
+        match self {
+            Self::Ipvlan { mode, .. } => Some(match mode {
+                IpvlanMode::L2 => "l2",
+                IpvlanMode::L3 => "l3",
+                IpvlanMode::L3s => "l3s",
+            }),
+            Self::Macvlan { mode, .. } => Some(match mode {
+                MacvlanMode::Private => "private",
+                MacvlanMode::Vepa => "vepa",
+                MacvlanMode::Bridge => "bridge",
+                MacvlanMode::Passthru => "passthru",
+            }),
+            Self::Loopback
+            | Self::Veth { .. }
+            | Self::Bridge { .. }
+            | Self::Dummy
+            | Self::Ifb
+            | Self::Tap { .. }
+            | Self::Vlan { .. }
+            | Self::Vrf { .. } => None,
+        }
+    }
+
+    pub(super) fn vlan_id(&self) -> Option<u16> {
+        match self {
+            Self::Vlan { id, .. } => Some(*id),
+            Self::Loopback
+            | Self::Veth { .. }
+            | Self::Bridge { .. }
+            | Self::Dummy
+            | Self::Ifb
+            | Self::Tap { .. }
+            | Self::Ipvlan { .. }
+            | Self::Macvlan { .. }
+            | Self::Vrf { .. } => None,
+        }
+    }
+
     pub(super) fn is_bridge(&self) -> bool {
         matches!(self, Self::Bridge { .. })
     }

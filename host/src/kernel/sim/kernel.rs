@@ -32,6 +32,8 @@ impl Node {
             alias: device.alias.clone(),
             vlan_filtering: matches!(device.kind, Kind::Bridge { vlan_filtering: true, .. }),
             port: device.port,
+            mode: device.kind.mode(),
+            vlan_id: device.kind.vlan_id(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! Networks: prefixes, `any`, `@ipam`, and the default route.
+//! Networks: prefixes, `any`, `@ipam`, `@prev`, and the default route.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ pub(in super::super) enum NetPattern {
     AnyIpv6,
     /// `@ipam`: the networks and gateways of the IPAM result.
     Ipam,
-    /// `@prev`: the addresses of `prevResult`, each alone.
+    /// `@prev`: the addresses of `prevResult`, alone or with their own network.
     Prev,
     /// `default`: the default routes alone, not what lies within them.
     Default,
@@ -70,10 +70,10 @@ impl NetPattern {
             Self::AnyIpv6 => net.addr().is_ipv6(),
             // An IPAM plugin that answers /0 must not widen what the caller may do to everything.
             Self::Ipam => facts.ipam.iter().any(|of| of.prefix_len() > 0 && of.contains(net)),
-            Self::Prev => {
-                facts.prev.iter().any(|of| of.addr() == net.addr())
-                    && net.prefix_len() == net.max_prefix_len()
-            }
+            Self::Prev => facts
+                .prev
+                .iter()
+                .any(|of| of.addr() == net.addr() && net.prefix_len() >= of.prefix_len()),
             Self::Default => net.prefix_len() == 0,
             Self::Prefix(prefix) => prefix.contains(net),
         }
@@ -87,10 +87,9 @@ impl NetPattern {
                 let all: Vec<String> = facts.ipam.iter().map(ToString::to_string).collect();
                 Some(all.join(", "))
             }
-            Self::Prev if facts.prev.is_empty() => Some("no prevResult".to_owned()),
+            Self::Prev if facts.prev.is_empty() => Some("no address in prevResult".to_owned()),
             Self::Prev => {
-                let all: Vec<String> =
-                    facts.prev.iter().map(|net| net.addr().to_string()).collect();
+                let all: Vec<String> = facts.prev.iter().map(ToString::to_string).collect();
                 Some(all.join(", "))
             }
             Self::Any | Self::AnyIpv4 | Self::AnyIpv6 | Self::Default | Self::Prefix(_) => None,
@@ -125,6 +124,7 @@ mod tests {
             config: &|_| None,
             own: &|_| false,
             peer: &|| None,
+            default_route: &|_| false,
             prev: &[],
             ipam: &ipam,
             network: "net",

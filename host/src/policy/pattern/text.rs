@@ -1,9 +1,10 @@
-//! Texts: literal, `*`, `**`, `@ifname`, `@own`, `@peer`, `@config.a.b`, `@config.a.b=default`.
+//! Texts: literal, `*`, `**`, `@ifname`, `@own`, `@peer`, `@default-route`, `@config.a.b`,
+//! `@config.a.b=default`.
 //!
 //! - `*` is any run of characters but `/`; `**`, as a whole part between slashes, any parts.
 //! - A variable is a whole part between slashes (`net/ipv6/conf/@own/accept_ra`), or in braces beside
-//!   other text (`@{config.bridge=cni0}.*`). `@own` and `@peer` are always
-//!   a whole part.
+//!   other text (`@{config.bridge=cni0}.*`). `@own` and `@peer` are always a whole part, and
+//!   `@default-route` a whole name.
 //! - `@@` is an at sign.
 //!
 //! What a variable stands for is compared letter by letter: a `*` or `@` in it is a `*` or `@`. In a
@@ -40,6 +41,8 @@ pub(in super::super) enum Part {
     Own,
     /// `@peer`.
     Peer,
+    /// `@default-route`.
+    DefaultRoute,
     /// Anything else.
     Pieces(Vec<Piece>),
 }
@@ -141,6 +144,7 @@ impl TextPattern {
             config: &|_| None,
             own: &|_| false,
             peer: &|| None,
+            default_route: &|_| false,
             prev: &[],
             ipam: &[],
             network: "",
@@ -161,6 +165,9 @@ impl TextPattern {
                 let peer = (facts.peer)().map_or("none".to_owned(), |name| format!("{name:?}"));
                 Some(format!("@peer is the node's end of the container's veth: {peer}"))
             }
+            Self::Parts(parts) if parts.contains(&Part::DefaultRoute) => {
+                Some("@default-route is a link by which a default route leaves".to_owned())
+            }
             Self::Parts(parts) => {
                 let parts: Vec<String> = parts.iter().map(|part| part.shown(facts)).collect();
                 Some(format!("{:?}", parts.join("/")))
@@ -175,7 +182,7 @@ impl TextPattern {
         };
         parts.iter().flat_map(|part| match part {
             Part::Pieces(pieces) => pieces.as_slice(),
-            Part::Any | Part::Own | Part::Peer => &[],
+            Part::Any | Part::Own | Part::Peer | Part::DefaultRoute => &[],
         })
     }
 
@@ -184,7 +191,7 @@ impl TextPattern {
     }
 
     fn uses_own_or_ifname(&self) -> bool {
-        let own = |part: &Part| matches!(part, Part::Own | Part::Peer);
+        let own = |part: &Part| matches!(part, Part::Own | Part::Peer | Part::DefaultRoute);
         self.uses_ifname() || matches!(self, Self::Parts(parts) if parts.iter().any(own))
     }
 
@@ -251,6 +258,7 @@ impl Part {
                     && (alone || !NO_LINKS.contains(&value))
                     && (facts.peer)().is_some_and(|peer| peer == value)
             }
+            Self::DefaultRoute => ordinary(value) && (facts.default_route)(value),
             Self::Pieces(pieces) => match pieces.as_slice() {
                 [Piece::Literal(text)] => text == value,
                 _ => {
@@ -268,6 +276,7 @@ impl Part {
             Self::Any => "**".to_owned(),
             Self::Own => "@own".to_owned(),
             Self::Peer => "@peer".to_owned(),
+            Self::DefaultRoute => "@default-route".to_owned(),
             Self::Pieces(pieces) => pieces
                 .iter()
                 .map(|piece| match piece {

@@ -50,7 +50,7 @@ impl Part {
                 [Piece::Literal(text)] => Some(text),
                 _ => None,
             },
-            Self::Any | Self::Own | Self::Peer => None,
+            Self::Any | Self::Own | Self::Peer | Self::DefaultRoute => None,
         }
     }
 }
@@ -82,6 +82,9 @@ fn compile_part(part: &str) -> Result<Part, BadPattern> {
     }
     if part == "@peer" || part == "@{peer}" {
         return Ok(Part::Peer);
+    }
+    if part == "@default-route" || part == "@{default-route}" {
+        return Ok(Part::DefaultRoute);
     }
     if let Some(name) = part.strip_prefix('@').filter(|rest| !rest.starts_with(['@', '{'])) {
         return Ok(Part::Pieces(vec![variable(name)?]));
@@ -132,6 +135,12 @@ fn variable(name: &str) -> Result<Piece, BadPattern> {
             format!("\"@{name}\" alone, or alone between slashes"),
         ));
     }
+    if name == "default-route" {
+        return Err(BadPattern::new(
+            "has @default-route beside other text",
+            "\"@default-route\" alone",
+        ));
+    }
     match name.strip_prefix("config.") {
         Some(rest) => {
             let key = config_key(rest)?;
@@ -143,7 +152,7 @@ fn variable(name: &str) -> Result<Piece, BadPattern> {
         }
         None => Err(BadPattern::new(
             format!("has an unknown variable \"@{name}\""),
-            "\"@ifname\", \"@own\", \"@peer\", \"@config.key\" or \"@config.key=default\", in braces as \"@{ifname}\" beside other text",
+            "\"@ifname\", \"@own\", \"@peer\", \"@default-route\", \"@config.key\" or \"@config.key=default\", in braces as \"@{ifname}\" beside other text",
         )),
     }
 }
