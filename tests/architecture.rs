@@ -22,7 +22,8 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Files that may hold unsafe code, each with its reason at its head.
-const UNSAFE: [&str; 3] = ["component/aot.rs", "component/bundled.rs", "kernel/linux/deferred.rs"];
+const UNSAFE: [&str; 4] =
+    ["component/aot.rs", "component/bundled.rs", "kernel/linux/deferred.rs", "kernel/linux/tun.rs"];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()

@@ -1,12 +1,16 @@
 //! Programs that tests call as witnesses. The product calls none.
 
 use std::env;
+use std::fs::File;
 use std::path::Path;
 
 use super::sandbox::notice;
 
 /// Where Debian's containernetworking-plugins puts the reference plugins.
 pub(crate) const REFERENCE: &str = "/usr/lib/cni";
+
+/// What makes tap devices. Distributions let everybody open it; without udev it is root's alone.
+const TUN: &str = "/dev/net/tun";
 
 /// Program, the Debian package that brings it, what is checked with it.
 const PROGRAMS: &[(&str, &str, &str)] = &[
@@ -27,6 +31,13 @@ pub(crate) fn require(program: &str) -> bool {
         return true;
     }
     missing(&format!("{checks}: needs `{program}` (apt install {package})"))
+}
+
+/// May taps be made here, and in a sandbox, where this user is root? As [`require`].
+pub(crate) fn require_tun() -> bool {
+    let opened = File::options().read(true).write(true).open(TUN);
+    let Err(error) = opened else { return true };
+    missing(&format!("tap devices: opening {TUN}: {error} (run the tests as its owner, root)"))
 }
 
 /// Are the reference plugins here? As [`require`].

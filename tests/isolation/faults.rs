@@ -6,10 +6,11 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BRIDGE, HOST_DEVICE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, prepare, undo_shared,
-    witnessed,
+    BRIDGE, HOST_DEVICE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, TAP, VLAN, prepare,
+    undo_shared, witnessed,
 };
 use crate::harness::netns::Netns;
+use crate::harness::programs::require_tun;
 use crate::harness::sandbox;
 
 /// A kind of fault.
@@ -175,6 +176,7 @@ fn sim_adds() {
         (&LOOPBACK, 1),
         (&HOST_LOCAL, 0),
         (&HOST_DEVICE, 9),
+        (&TAP, 7),
     ];
     for (network, operations) in least {
         let count = adds_that_fail(&fresh_sim(network), network, KINDS);
@@ -186,7 +188,8 @@ fn sim_adds() {
 
 #[test]
 fn sim_undos() {
-    for (network, remained) in [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5), (&HOST_DEVICE, 5)] {
+    for (network, remained) in [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5), (&HOST_DEVICE, 5), (&TAP, 3)]
+    {
         let left = undos_that_fail(&fresh_sim(network), network);
         assert!(left >= remained, "{network:?}: {left}");
     }
@@ -194,9 +197,15 @@ fn sim_undos() {
 
 #[test]
 fn sim_dels() {
-    for (network, operations) in
-        [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0), (&HOST_DEVICE, 1)]
-    {
+    for (network, operations) in [
+        (&BRIDGE, 3),
+        (&VLAN, 1),
+        (&PTP, 2),
+        (&LOOPBACK, 1),
+        (&HOST_LOCAL, 0),
+        (&HOST_DEVICE, 1),
+        (&TAP, 1),
+    ] {
         let count = dels_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
     }
@@ -263,4 +272,11 @@ fn linux_ptp_and_loopback() {
 #[test]
 fn linux_host_device() {
     on_linux(&[(&HOST_DEVICE, 9)]);
+}
+
+#[test]
+fn linux_tap() {
+    if require_tun() {
+        on_linux(&[(&TAP, 7)]);
+    }
 }

@@ -4,9 +4,10 @@
 use serde_json::json;
 
 use super::lab::{Lab, assert_same};
-use super::networks::{BRIDGE, HOST_DEVICE, Network, PTP, prepare, undo_shared, witnessed};
+use super::networks::{BRIDGE, HOST_DEVICE, Network, PTP, TAP, prepare, undo_shared, witnessed};
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
+use crate::harness::programs::require_tun;
 use crate::harness::sandbox;
 
 /// Kills ADD before and after each operation; returns how often.
@@ -65,6 +66,16 @@ fn adds_of_host_device() {
         let kills = kill_adds(&HOST_DEVICE);
         assert!(kills >= 4 * 9, "{kills}");
     });
+}
+
+#[test]
+fn adds_of_tap() {
+    if require_tun() {
+        sandbox::run(|| {
+            let kills = kill_adds(&TAP);
+            assert!(kills >= 4 * 7, "{kills}");
+        });
+    }
 }
 
 /// Of a runtime that never comes back for the container, GC alone is there.

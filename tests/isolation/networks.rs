@@ -38,6 +38,8 @@ pub(crate) const LOOPBACK: Network = Network { plugin: "loopback", more: || json
 /// With addresses, which need IPv6 on the device: it is off in the container, as [`prepare`] leaves it.
 pub(crate) const HOST_DEVICE: Network =
     Network { plugin: "host-device", more: || json!({ "device": DEVICE }) };
+pub(crate) const TAP: Network =
+    Network { plugin: "tap", more: || json!({ "multiQueue": true, "owner": 0, "mtu": 1400 }) };
 pub(crate) const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
 
 impl Network {

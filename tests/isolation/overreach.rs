@@ -172,6 +172,57 @@ fn what_no_grant_gives() {
     );
 }
 
+/// Links of others change their namespace only as devices that the grants name.
+#[test]
+fn devices() {
+    all(
+        &[
+            case(
+                json!({ "attack": "adopt", "target": "veth0" }),
+                999,
+                "taking link \"veth0\" of host-netns into container-netns: it is none that this call \
+                 found as a device",
+            ),
+            case(
+                json!({ "attack": "adopt-device", "target": "docker0", "value": "eth9" }),
+                100,
+                "device.find by=name device=\"docker0\"",
+            ),
+            case(
+                json!({ "attack": "adopt-device", "target": "veth0", "value": "eth8" }),
+                100,
+                "link.move name=\"eth8\" from=\"veth0\" in container-netns",
+            ),
+            case(
+                json!({ "attack": "adopt-device", "target": "veth0", "value": "eth9/x" }),
+                100,
+                "link.move name=\"eth9/x\"",
+            ),
+            case(
+                json!({ "attack": "device-path", "value": "/sys/devices/../../etc" }),
+                100,
+                "device.find by=path device=\"/sys/devices/../../etc\"",
+            ),
+            case(
+                json!({ "attack": "hand-back" }),
+                100,
+                "link.hand-back name=\"eth0\" as=\"\" in container-netns",
+            ),
+            case(json!({ "attack": "tap", "target": "eth7" }), 100, "link.create kind=tap"),
+        ],
+        4,
+    );
+}
+
+/// What was taken goes back when the ADD fails in the end.
+#[test]
+fn a_device_that_was_taken_for_nothing() {
+    let attack = json!({
+        "attack": "adopt-device", "target": "veth0", "value": "eth9", "answer": "interface", "number": 7,
+    });
+    all(&[case(attack, 101, "interface 7")], 4);
+}
+
 #[test]
 fn sysctls() {
     all(

@@ -17,6 +17,7 @@ mod routes;
 mod run;
 mod stacked;
 mod sysctls;
+mod taps;
 mod vlans;
 mod vrfs;
 mod witness;
@@ -29,6 +30,7 @@ use run::Group;
 const GROUPS: &[Group] = &[
     links::CASES,
     moves::CASES,
+    taps::CASES,
     bridges::CASES,
     vlans::CASES,
     stacked::CASES,
@@ -64,7 +66,7 @@ mod on_both {
     use super::run;
 
     on_both!(
-        links, moves, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls, intents,
-        missing
+        links, moves, taps, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls,
+        intents, missing
     );
 }

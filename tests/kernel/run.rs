@@ -20,6 +20,7 @@ use crate::harness::sandbox::notice;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Feature {
     Dummy,
+    Tap,
     Ipvlan,
     Macvlan,
     Vlan,
@@ -29,6 +30,7 @@ pub(crate) enum Feature {
 
 const FEATURES: &[Feature] = &[
     Feature::Dummy,
+    Feature::Tap,
     Feature::Ipvlan,
     Feature::Macvlan,
     Feature::Vlan,
@@ -172,7 +174,9 @@ fn missing_features() -> Vec<Feature> {
             if let Ok(link) = &answer {
                 kernel.link_delete(Role::Host, link.index).expect("what was made can be deleted");
             }
-            answer.is_err_and(|error| error.errno == Errno::EOPNOTSUPP)
+            // `/dev/net/tun` may be another user's.
+            let errnos = [Errno::EOPNOTSUPP, Errno::EACCES, Errno::EPERM];
+            answer.is_err_and(|error| errnos.contains(&error.errno))
         };
         FEATURES
             .iter()
@@ -189,6 +193,7 @@ fn missing_features() -> Vec<Feature> {
 fn example(feature: Feature, parent: Parent) -> LinkSpec {
     let kind = match feature {
         Feature::Dummy => KindSpec::Dummy,
+        Feature::Tap => KindSpec::Tap { multi_queue: false, owner: None, group: None },
         Feature::Ipvlan => KindSpec::Ipvlan { parent, mode: wasmcni::kernel::IpvlanMode::L2 },
         Feature::Macvlan => {
             KindSpec::Macvlan { parent, mode: MacvlanMode::Bridge, broadcast_queue: None }

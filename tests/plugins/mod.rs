@@ -13,6 +13,7 @@ mod loopback;
 mod masquerade;
 mod ptp;
 mod static_addresses;
+mod tap;
 mod vlans;
 
 use serde_json::{Value, json};

@@ -53,13 +53,14 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 6] = [
+pub static BUNDLED: [Bundled; 7] = [
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
     bundled!("host-device", "moves a device of the node into a container"),
     bundled!("host-local", "hands out addresses from ranges, kept in files of the node"),
     bundled!("loopback", "raises the loopback interface"),
     bundled!("ptp", "connects a container to the node by a veth pair and routes"),
     bundled!("static", "hands out the addresses that the configuration names"),
+    bundled!("tap", "makes a tap device in the container, for a virtual machine to open"),
 ];
 
 /// The plugin of this CNI type.

@@ -147,14 +147,14 @@ impl Gate {
         Ok(handle(role, link))
     }
 
-    fn may_create(&self, role: Role, kind: &str, name: &str) -> Result<IfName> {
+    pub(super) fn may_create(&self, role: Role, kind: &str, name: &str) -> Result<IfName> {
         let op = Op::new("link.create").in_netns(role).text("kind", kind).text("name", name);
         self.permit(&op)?;
         IfName::try_from(name).map_err(|e| Refusal::Invalid(e.to_string()))
     }
 
     /// Makes a link whose name is free, and its further ends with it.
-    fn create(
+    pub(super) fn create(
         &mut self,
         at: Place,
         spec: &LinkSpec,
@@ -284,7 +284,7 @@ pub(super) fn gone(act: &str, link: &LinkHandle) -> Refusal {
 }
 
 /// A unicast address of local administration: the two low bits of the first octet are 1 and 0.
-fn random_mac() -> Result<Mac> {
+pub(super) fn random_mac() -> Result<Mac> {
     let [a, b, c, d, e, f] = random()?;
     Ok(Mac::from([(a & 0xfc) | 0x02, b, c, d, e, f]))
 }

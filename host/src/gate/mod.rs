@@ -11,6 +11,7 @@ mod link;
 mod reservations;
 mod route;
 mod sysctl;
+mod tap;
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
@@ -28,6 +29,7 @@ pub use devices::DeviceKey;
 pub use link::{NewBridge, NewVeth};
 pub use reservations::OpenStore;
 pub use sysctl::Family;
+pub use tap::NewTap;
 
 /// A link as a guest holds it. The index says which one, the name is for grants and messages.
 #[derive(Debug, Clone, PartialEq, Eq)]

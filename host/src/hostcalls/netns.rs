@@ -5,10 +5,10 @@ use wasmtime::component::Resource;
 use super::{Answer, Ctx, Netns, convert};
 use crate::bindings::wasmcni::net::netns::{
     BridgeSpec, ChildSpec, Host, HostNetns, IpvlanMode, MacvlanMode, Role, RouteInfo, RouteSpec,
-    VethSpec,
+    TapSpec, VethSpec,
 };
 use crate::bindings::wasmcni::net::types::{IpAddress, Switch};
-use crate::gate::{LinkHandle, NewBridge, NewVeth, Refusal};
+use crate::gate::{LinkHandle, NewBridge, NewTap, NewVeth, Refusal};
 
 /// Functions of the unstable feature `more-links` are in the contract and not linked: no component
 /// that imports them is started.
@@ -149,15 +149,18 @@ impl HostNetns for Ctx {
         unserved("create-vrf")
     }
 
-    fn create_tap(
-        &mut self,
-        _: Resource<Netns>,
-        _: ChildSpec,
-        _: Switch,
-        _: Option<u32>,
-        _: Option<u32>,
-    ) -> Answer<Resource<LinkHandle>> {
-        unserved("create-tap")
+    fn create_tap(&mut self, this: Resource<Netns>, spec: TapSpec) -> Answer<Resource<LinkHandle>> {
+        let role = self.get(&this)?.role;
+        let wanted = NewTap {
+            name: spec.name,
+            mtu: spec.mtu,
+            mac: spec.mac.map(convert::mac),
+            multi_queue: spec.multi_queue == Switch::On,
+            owner: spec.owner,
+            group: spec.group,
+        };
+        let link = self.counted()?.create_tap(role, &wanted)?;
+        Ok(self.push(link)?)
     }
 
     fn adopt(

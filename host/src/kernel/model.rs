@@ -55,6 +55,15 @@ pub enum KindSpec {
     },
     /// `type dummy`.
     Dummy,
+    /// `ip tuntap add mode tap`: persistent, without packet information, with virtio headers.
+    Tap {
+        /// `multi_queue`: it may be opened several times at once.
+        multi_queue: bool,
+        /// `user UID`: who may open it besides those with CAP_NET_ADMIN; `None`: nobody.
+        owner: Option<u32>,
+        /// `group GID`.
+        group: Option<u32>,
+    },
     /// `type ipvlan mode MODE`, its parent by [`Parent`].
     Ipvlan {
         /// The lower device.

@@ -313,6 +313,7 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (NETNS, "[method]netns.find-link-by-index", &[]),
     (NETNS, "[method]netns.create-veth", &["link.create"]),
     (NETNS, "[method]netns.create-bridge", &["link.create"]),
+    (NETNS, "[method]netns.create-tap", &["link.create"]),
     (NETNS, "[method]netns.add-route", &["route.add"]),
     (NETNS, "[method]netns.delete-route", &["route.delete", "link.create"]),
     (NETNS, "[method]netns.routes", &["route.read"]),

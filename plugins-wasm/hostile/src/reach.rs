@@ -3,7 +3,8 @@
 use wasmcni_sdk::bindings::wasmcni::cni::delegate;
 use wasmcni_sdk::bindings::wasmcni::net::types::IpNetwork;
 use wasmcni_sdk::net::{
-    self, BridgeSpec, Detection, Link, Netns, Role, RouteSpec, Switch, Tagging, VethSpec, VlanRange,
+    self, BridgeSpec, Detection, Link, Netns, Role, RouteSpec, Switch, Tagging, TapSpec, VethSpec,
+    VlanRange,
 };
 use wasmcni_sdk::{CniResult, Error, Mac, code, nat, reservations, resolv_conf};
 
@@ -37,6 +38,17 @@ pub(crate) fn run(conf: &Conf, made: &Made) -> Result<(), Error> {
             let bridge = net::link(&host()?, &conf.bridge)?;
             Ok(net::link(&host()?, &conf.target)?.set_master(&bridge)?)
         }
+        "adopt" => {
+            let link = net::link(&host()?, &conf.target)?;
+            Ok(container()?.adopt(link, "eth9").map(drop)?)
+        }
+        "adopt-device" => match net::devices::find_by_name(&conf.target)? {
+            Some(link) => Ok(container()?.adopt(link, &conf.value).map(drop)?),
+            None => Err(Error::new(code::INTERNAL, "there is none")),
+        },
+        "device-path" => Ok(net::devices::find_by_path(&conf.value).map(drop)?),
+        "hand-back" => Ok(inner(made)?.hand_back()?),
+        "tap" => tap(&container()?, &conf.target),
         "wrong-master" => Ok(inner(made)?.set_master(bridge(made)?)?),
         "address" => Ok(inner(made)?.add_addr(address(&conf.value)?.into(), Detection::None)?),
         "bridge-address" => {
@@ -80,6 +92,18 @@ pub(crate) fn run(conf: &Conf, made: &Made) -> Result<(), Error> {
 fn veth(near: &Netns, far: &Netns, name: &str, peer: Option<String>) -> Result<(), Error> {
     let spec = VethSpec { name: name.to_owned(), mtu: None, mac: None, peer_name: peer };
     Ok(near.create_veth(&spec, far).map(drop)?)
+}
+
+fn tap(netns: &Netns, name: &str) -> Result<(), Error> {
+    let spec = TapSpec {
+        name: name.to_owned(),
+        mtu: None,
+        mac: None,
+        multi_queue: Switch::Off,
+        owner: None,
+        group: None,
+    };
+    Ok(netns.create_tap(&spec).map(drop)?)
 }
 
 fn route(netns: &Netns, link: &Link, destination: IpNetwork) -> Result<(), Error> {

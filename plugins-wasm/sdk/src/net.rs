@@ -16,7 +16,7 @@ pub use crate::bindings::wasmcni::net::devices;
 pub use crate::bindings::wasmcni::net::forwarding;
 pub use crate::bindings::wasmcni::net::link::{AddressInfo, Detection, Link, LinkInfo, PortInfo};
 pub use crate::bindings::wasmcni::net::netns::{
-    BridgeSpec, Netns, Role, RouteInfo, RouteSpec, VethSpec,
+    BridgeSpec, Netns, Role, RouteInfo, RouteSpec, TapSpec, VethSpec,
 };
 pub use crate::bindings::wasmcni::net::spoof_guard;
 pub use crate::bindings::wasmcni::net::sysctl;

@@ -15,6 +15,7 @@ use nix::libc;
 use super::Namespaces;
 use super::link::{by_index, by_name, delete, message, read};
 use super::socket::{Refusal, RouteSocket};
+use super::tap;
 use crate::kernel::{IpvlanMode, KindSpec, Link, LinkSpec, MacvlanMode, Parent, Role};
 use crate::names::{IfName, Mac};
 
@@ -24,6 +25,9 @@ pub(super) fn create(
     netns: Role,
     spec: &LinkSpec,
 ) -> Result<Link, Refusal> {
+    if let KindSpec::Tap { multi_queue, owner, group } = spec.kind {
+        return tap::create(namespaces, netns, spec, tap::Wanted { multi_queue, owner, group });
+    }
     match parent(&spec.kind) {
         Some(parent) if parent.netns != netns => create_from_afar(namespaces, netns, parent, spec),
         _ => create_here(namespaces, netns, spec),
@@ -126,6 +130,7 @@ fn parent(kind: &KindSpec) -> Option<Parent> {
         KindSpec::Veth { .. }
         | KindSpec::Bridge { .. }
         | KindSpec::Dummy
+        | KindSpec::Tap { .. }
         | KindSpec::Vrf { .. } => None,
     }
 }
@@ -152,6 +157,8 @@ fn creation(name: &IfName, spec: &LinkSpec, peer_fd: Option<RawFd>) -> LinkMessa
             (InfoKind::Bridge, filtering.map(InfoData::Bridge))
         }
         KindSpec::Dummy => (InfoKind::Dummy, None),
+        // Not made by such a request: see `tap.rs`.
+        KindSpec::Tap { .. } => (InfoKind::Tun, None),
         KindSpec::Ipvlan { mode, .. } => {
             let mode = match mode {
                 IpvlanMode::L2 => IpVlanMode::L2,

@@ -17,6 +17,8 @@ mod nft;
 mod route;
 mod socket;
 mod sysctl;
+mod tap;
+mod tun;
 
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;

@@ -21,6 +21,7 @@ impl Node {
             | Kind::Veth { .. }
             | Kind::Bridge { .. }
             | Kind::Dummy
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Vrf { .. } => {}
         }
@@ -74,6 +75,8 @@ impl Node {
         let Ok(device) = self.dev(id) else { return false };
         match device.kind {
             Kind::Loopback | Kind::Dummy | Kind::Vrf { .. } => true,
+            // Nobody has it open.
+            Kind::Tap { .. } => false,
             Kind::Veth { peer } => device.up && self.dev(peer).is_ok_and(|peer| peer.up),
             Kind::Bridge { carrier, .. } => carrier,
             Kind::Ipvlan { parent, .. }

@@ -93,6 +93,11 @@ pub(super) enum Kind {
         carrier: bool,
     },
     Dummy,
+    Tap {
+        multi_queue: bool,
+        owner: Option<u32>,
+        group: Option<u32>,
+    },
     Ipvlan {
         parent: DeviceId,
         mode: IpvlanMode,
@@ -119,6 +124,7 @@ impl Kind {
             Self::Veth { .. } => "veth",
             Self::Bridge { .. } => "bridge",
             Self::Dummy => "dummy",
+            Self::Tap { .. } => "tun",
             Self::Ipvlan { .. } => "ipvlan",
             Self::Macvlan { .. } => "macvlan",
             Self::Vlan { .. } => "vlan",
@@ -144,6 +150,7 @@ impl Kind {
             | Self::Veth { .. }
             | Self::Bridge { .. }
             | Self::Dummy
+            | Self::Tap { .. }
             | Self::Vrf { .. } => None,
         }
     }
@@ -155,6 +162,7 @@ impl Kind {
             Self::Loopback
             | Self::Bridge { .. }
             | Self::Dummy
+            | Self::Tap { .. }
             | Self::Ipvlan { .. }
             | Self::Macvlan { .. }
             | Self::Vlan { .. }

@@ -130,6 +130,7 @@ impl Node {
             | Kind::Veth { .. }
             | Kind::Bridge { .. }
             | Kind::Dummy
+            | Kind::Tap { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. }
             | Kind::Vrf { .. } => {
@@ -150,6 +151,7 @@ impl Node {
             Kind::Ipvlan { mode: IpvlanMode::L2, .. }
             | Kind::Veth { .. }
             | Kind::Bridge { .. }
+            | Kind::Tap { .. }
             | Kind::Macvlan { .. } => false,
         }
     }

@@ -32,6 +32,10 @@ impl Node {
                 id
             }
             KindSpec::Dummy => self.create_plain(netns, spec, Kind::Dummy)?,
+            KindSpec::Tap { multi_queue, owner, group } => {
+                let kind = Kind::Tap { multi_queue: *multi_queue, owner: *owner, group: *group };
+                self.create_plain(netns, spec, kind)?
+            }
             KindSpec::Vrf { table } => {
                 self.create_plain(netns, spec, Kind::Vrf { table: *table })?
             }
@@ -166,6 +170,7 @@ impl Node {
             Kind::Loopback
             | Kind::Bridge { .. }
             | Kind::Dummy
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. }
@@ -256,6 +261,7 @@ impl Node {
                 | Kind::Veth { .. }
                 | Kind::Bridge { .. }
                 | Kind::Dummy
+                | Kind::Tap { .. }
                 | Kind::Vrf { .. } => {}
             }
         }
@@ -307,6 +313,7 @@ impl Node {
             | Kind::Veth { .. }
             | Kind::Bridge { .. }
             | Kind::Dummy
+            | Kind::Tap { .. }
             | Kind::Vrf { .. } => rules::mac(mac)?,
         }
         let changed = device.mac != mac;
@@ -349,6 +356,7 @@ impl Node {
             Kind::Loopback | Kind::Bridge { .. } | Kind::Vrf { .. } => return Err(Errno::EINVAL),
             Kind::Veth { .. }
             | Kind::Dummy
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => {}

@@ -54,6 +54,7 @@ impl Node {
             | Kind::Veth { .. }
             | Kind::Bridge { .. }
             | Kind::Dummy
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => Ok(None),

@@ -28,6 +28,8 @@ pub(super) fn mtu_range(kind: &Kind) -> MtuRange {
         Kind::Vlan { .. } => (0, 65_535, 1500),
         Kind::Vrf { .. } => (IPV6_MIN_MTU, 65_575, 65_575),
         Kind::Dummy => (0, u32::MAX, 1500),
+        // `MAX_MTU` without an Ethernet header.
+        Kind::Tap { .. } => (68, 65_521, 1500),
         Kind::Loopback => (0, u32::MAX, 65_536),
     };
     MtuRange { least, most, default }
@@ -73,6 +75,7 @@ pub(super) fn kind_spec(kind: &KindSpec) -> Answer<()> {
         KindSpec::Veth { .. }
         | KindSpec::Bridge { .. }
         | KindSpec::Dummy
+        | KindSpec::Tap { .. }
         | KindSpec::Ipvlan { .. }
         | KindSpec::Macvlan { .. }
         | KindSpec::Vlan { .. }
@@ -92,9 +95,11 @@ impl Node {
                     Kind::Bridge { .. } => Err(Errno::ELOOP),
                     Kind::Vrf { .. } => Err(Errno::EINVAL),
                     Kind::Ipvlan { .. } => Err(Errno::EOPNOTSUPP),
-                    Kind::Veth { .. } | Kind::Dummy | Kind::Macvlan { .. } | Kind::Vlan { .. } => {
-                        self.no_receiver(id)
-                    }
+                    Kind::Veth { .. }
+                    | Kind::Dummy
+                    | Kind::Tap { .. }
+                    | Kind::Macvlan { .. }
+                    | Kind::Vlan { .. } => self.no_receiver(id),
                 }
             }
             Kind::Vrf { .. } => match device.kind {
@@ -103,6 +108,7 @@ impl Node {
                 Kind::Bridge { .. }
                 | Kind::Veth { .. }
                 | Kind::Dummy
+                | Kind::Tap { .. }
                 | Kind::Ipvlan { .. }
                 | Kind::Macvlan { .. }
                 | Kind::Vlan { .. } => Ok(()),
@@ -110,6 +116,7 @@ impl Node {
             Kind::Loopback
             | Kind::Veth { .. }
             | Kind::Dummy
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => Err(Errno::EOPNOTSUPP),
@@ -150,6 +157,7 @@ impl Node {
                 | Kind::Veth { .. }
                 | Kind::Bridge { .. }
                 | Kind::Dummy
+                | Kind::Tap { .. }
                 | Kind::Vrf { .. }
                 | Kind::Loopback => {}
             }
@@ -186,6 +194,7 @@ impl Node {
             Kind::Veth { .. }
             | Kind::Bridge { .. }
             | Kind::Dummy
+            | Kind::Tap { .. }
             | Kind::Ipvlan { .. }
             | Kind::Macvlan { .. }
             | Kind::Vlan { .. } => {}

@@ -221,6 +221,9 @@ fn kind_words(kind: &Kind) -> String {
         }
         Kind::Vlan { id, .. } => format!("{word} id {id}"),
         Kind::Vrf { table } => format!("{word} table {table}"),
+        Kind::Tap { multi_queue, owner, group } => {
+            format!("{word} multi_queue {multi_queue} user {owner:?} group {group:?}")
+        }
         Kind::Loopback => "loopback".to_owned(),
         Kind::Bridge { .. } | Kind::Veth { .. } | Kind::Dummy => word.to_owned(),
     }
