@@ -8,6 +8,7 @@ mod guests;
 mod kills;
 mod lab;
 mod limits;
+mod meta;
 mod networks;
 mod overreach;
 mod processes;

@@ -6,7 +6,7 @@ use wasmcni_sdk::net::{
     self, BridgeSpec, Detection, Link, Netns, Role, RouteSpec, Switch, Tagging, TapSpec, VethSpec,
     VlanRange,
 };
-use wasmcni_sdk::{CniResult, Error, Mac, code, nat, reservations, resolv_conf};
+use wasmcni_sdk::{CniResult, Error, Mac, code, meta, nat, reservations, resolv_conf};
 
 use crate::Conf;
 use crate::attach::Made;
@@ -85,8 +85,24 @@ pub(crate) fn run(conf: &Conf, made: &Made) -> Result<(), Error> {
             Ok(store.reserve(address(&conf.value)?.addr().into(), 0).map(drop)?)
         }
         "resolv-conf" => Ok(resolv_conf::read(&conf.value).map(drop)?),
+        "configure" => {
+            CniResult::try_from(meta::configured_delegate::add(&conf.target, &conf.value)?)
+                .map(drop)
+        }
+        "save" => {
+            let text = if conf.number == 0 { conf.value.clone() } else { long(conf.number) };
+            Ok(meta::saved_configuration::save(Some(&conf.target), &text)?)
+        }
+        "load" => Ok(meta::saved_configuration::load(Some(&conf.target)).map(drop)?),
+        "subnet-file" => Ok(meta::subnet_file::read(Some(&conf.target)).map(drop)?),
         other => Err(Error::config("attack", format_args!("{other:?}"), "no such attack")),
     }
+}
+
+/// An object of some size.
+fn long(octets: u32) -> String {
+    let text = "x".repeat(usize::try_from(octets).unwrap_or_default());
+    format!("{{\"x\":\"{text}\"}}")
 }
 
 fn veth(near: &Netns, far: &Netns, name: &str, peer: Option<String>) -> Result<(), Error> {
