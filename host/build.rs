@@ -22,7 +22,7 @@ mod kernel {
 }
 
 /// CNI type and package of each bundled plugin.
-const PLUGINS: [&str; 5] = ["bridge", "host-local", "loopback", "ptp", "static"];
+const PLUGINS: [&str; 6] = ["bridge", "host-local", "loopback", "portmap", "ptp", "static"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;

@@ -6,7 +6,8 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BRIDGE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, prepare, undo_shared, witnessed,
+    BRIDGE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PORTMAP, PTP, VLAN, prepare, undo_shared,
+    witnessed,
 };
 use crate::harness::netns::Netns;
 use crate::harness::sandbox;
@@ -165,8 +166,15 @@ fn fresh_sim() -> Lab {
 
 #[test]
 fn sim_adds() {
-    let least =
-        [(&BRIDGE, 18), (&VLAN, 12), (&ISOLATED, 6), (&PTP, 10), (&LOOPBACK, 1), (&HOST_LOCAL, 0)];
+    let least = [
+        (&BRIDGE, 18),
+        (&VLAN, 12),
+        (&ISOLATED, 6),
+        (&PTP, 10),
+        (&LOOPBACK, 1),
+        (&HOST_LOCAL, 0),
+        (&PORTMAP, 2),
+    ];
     for (network, operations) in least {
         let count = adds_that_fail(&fresh_sim(), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
@@ -177,7 +185,7 @@ fn sim_adds() {
 
 #[test]
 fn sim_undos() {
-    for (network, remained) in [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5)] {
+    for (network, remained) in [(&BRIDGE, 10), (&VLAN, 5), (&PTP, 5), (&PORTMAP, 1)] {
         let left = undos_that_fail(&fresh_sim(), network);
         assert!(left >= remained, "{network:?}: {left}");
     }
@@ -186,7 +194,7 @@ fn sim_undos() {
 #[test]
 fn sim_dels() {
     for (network, operations) in
-        [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0)]
+        [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0), (&PORTMAP, 2)]
     {
         let count = dels_that_fail(&fresh_sim(), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
@@ -248,4 +256,9 @@ fn linux_bridge() {
 #[test]
 fn linux_ptp_and_loopback() {
     on_linux(&[(&PTP, 10), (&LOOPBACK, 1), (&HOST_LOCAL, 0)]);
+}
+
+#[test]
+fn linux_portmap() {
+    on_linux(&[(&PORTMAP, 2)]);
 }

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::lab::{Lab, assert_same};
-use super::networks::{BRIDGE, Network, PTP, prepare, undo_shared, witnessed};
+use super::networks::{BRIDGE, Network, PORTMAP, PTP, prepare, undo_shared, witnessed};
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
 use crate::harness::sandbox;
@@ -58,6 +58,14 @@ fn adds_of_ptp() {
     });
 }
 
+#[test]
+fn adds_of_portmap() {
+    sandbox::run(|| {
+        let kills = kill_adds(&PORTMAP);
+        assert!(kills >= 4 * 2, "{kills}");
+    });
+}
+
 /// Of a runtime that never comes back for the container, GC alone is there.
 #[test]
 fn adds_that_only_gc_hears_of() {
@@ -81,7 +89,7 @@ fn adds_that_only_gc_hears_of() {
 #[test]
 fn dels() {
     sandbox::run(|| {
-        for network in [&BRIDGE, &PTP] {
+        for network in [&BRIDGE, &PTP, &PORTMAP] {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
             prepare(&lab);

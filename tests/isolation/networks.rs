@@ -34,6 +34,27 @@ pub(crate) const ISOLATED: Network = Network {
     more: || json!({ "bridge": "br9", "portIsolation": true, "ipam": {} }),
 };
 pub(crate) const PTP: Network = Network { plugin: "ptp", more: || json!({ "ipMasq": true }) };
+/// Behind a plugin that gave the container an address of each family.
+pub(crate) const PORTMAP: Network = Network {
+    plugin: "portmap",
+    more: || {
+        json!({
+            "conditionsV4": ["ip saddr != 192.0.2.7"],
+            "runtimeConfig": { "portMappings": [
+                { "hostPort": 8080, "containerPort": 80 },
+                { "hostPort": 8080, "containerPort": 53, "protocol": "udp", "hostIP": "192.0.2.1" },
+            ] },
+            "prevResult": {
+                "cniVersion": "1.1.0",
+                "interfaces": [{ "name": "eth0", "sandbox": netns("blue") }],
+                "ips": [
+                    { "interface": 0, "address": "10.40.0.2/24" },
+                    { "interface": 0, "address": "fd00:40::2/64" },
+                ],
+            },
+        })
+    },
+};
 pub(crate) const LOOPBACK: Network = Network { plugin: "loopback", more: || json!({}) };
 pub(crate) const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
 

@@ -12,6 +12,7 @@ mod ipv6;
 mod links;
 mod missing;
 mod observe;
+mod ports;
 mod routes;
 mod run;
 mod stacked;
@@ -36,6 +37,7 @@ const GROUPS: &[Group] = &[
     routes::CASES,
     sysctls::CASES,
     intents::CASES,
+    ports::CASES,
     missing::CASES,
 ];
 
@@ -62,6 +64,7 @@ mod on_both {
     use super::run;
 
     on_both!(
-        links, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls, intents, missing
+        links, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls, intents, ports,
+        missing
     );
 }

@@ -9,6 +9,7 @@ mod addresses;
 mod attachments;
 mod coexistence;
 mod json;
+mod ports;
 mod refusals;
 mod state;
 

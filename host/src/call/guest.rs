@@ -82,6 +82,10 @@ impl Runner {
         prepared: Prepared,
     ) -> Result<Rc<Self>, CniError> {
         let Prepared { grants, engine } = prepared;
+        // A chain's addresses came from its IPAM plugin, each for this attachment alone.
+        if let Some(result) = &job.prev_result {
+            call.note_ipam(result.ips.iter().map(|ip| ip.address.addr().into()));
+        }
         let main = (plugin.name, grants);
         let deadline = Deadline::watch(&engine, call.deadline)
             .map_err(|e| broken("starting the deadline's thread", &e))?;

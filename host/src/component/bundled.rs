@@ -53,10 +53,11 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 5] = [
+pub static BUNDLED: [Bundled; 6] = [
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
     bundled!("host-local", "hands out addresses from ranges, kept in files of the node"),
     bundled!("loopback", "raises the loopback interface"),
+    bundled!("portmap", "has ports of the node lead into containers"),
     bundled!("ptp", "connects a container to the node by a veth pair and routes"),
     bundled!("static", "hands out the addresses that the configuration names"),
 ];

@@ -7,6 +7,7 @@ mod address;
 mod bridge;
 mod intents;
 mod link;
+mod port_map;
 mod reservations;
 mod route;
 mod sysctl;
@@ -266,7 +267,8 @@ impl Gate {
         }
     }
 
-    fn owner(&self) -> Result<Owner> {
+    /// Whose what is made now is.
+    pub(crate) fn owner(&self) -> Result<Owner> {
         let attachment = self.attachment()?;
         Ok(Owner {
             network: attachment.network.to_string(),

@@ -14,8 +14,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
-    IfIndex, LinkChange, Masquerade, NetnsId, PortChange, Role, RouteSpec, SpoofGuard, SysctlKey,
-    VlanEntry,
+    IfIndex, LinkChange, Masquerade, NetnsId, PortChange, PortMapping, Role, RouteSpec, SpoofGuard,
+    SysctlKey, VlanEntry,
 };
 use crate::names::{IfName, Mac, PluginName};
 
@@ -116,6 +116,8 @@ pub enum Undo {
     Masquerade(Masquerade),
     /// Remove a spoof guard.
     SpoofGuard(SpoofGuard),
+    /// Close port mappings.
+    PortMappings(Vec<PortMapping>),
     /// Release an address.
     Reservation {
         /// The data directory, without the network's name.
@@ -145,6 +147,7 @@ impl Undo {
             | Self::Sysctl { at, .. } => Some(*at),
             Self::Masquerade(_)
             | Self::SpoofGuard(_)
+            | Self::PortMappings(_)
             | Self::Reservation { .. }
             | Self::Native { .. } => None,
         }

@@ -89,6 +89,7 @@ impl Undoing<'_> {
             Undo::Native { plugin } => self.reservations.native_del(plugin),
             Undo::Masquerade(entry) => said(self.kernel.masquerade_delete(entry)),
             Undo::SpoofGuard(guard) => said(self.kernel.spoof_guard_delete(guard)),
+            Undo::PortMappings(mappings) => said(self.kernel.port_map_delete(mappings)),
             Undo::Link { at, .. }
             | Undo::Address { at, .. }
             | Undo::Route { at, .. }
@@ -128,6 +129,7 @@ impl Undoing<'_> {
             Undo::Sysctl { key, back, .. } => self.kernel.sysctl_set(role, key, back),
             Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
+            | Undo::PortMappings(_)
             | Undo::Reservation { .. }
             | Undo::Native { .. } => Ok(()),
         }
@@ -166,6 +168,7 @@ impl Undoing<'_> {
             | Undo::Sysctl { .. }
             | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
+            | Undo::PortMappings(_)
             | Undo::Reservation { .. }
             | Undo::Native { .. } => return self.alone,
         };

@@ -6,6 +6,7 @@
 
 mod errno;
 mod model;
+mod port_map;
 mod role;
 mod words;
 
@@ -15,6 +16,7 @@ pub mod sim;
 
 pub use errno::{Errno, KernelError};
 pub use model::*;
+pub use port_map::{Condition, PortMap, PortMapping, PortMasquerade, Protocol};
 pub use role::Role;
 
 use std::time::Duration;
@@ -161,4 +163,25 @@ pub trait Kernel {
 
     /// Every guard of the node.
     fn spoof_guards(&mut self) -> Result<Vec<SpoofGuard>>;
+
+    /// Opens the mappings in the host netns, all or none, for packets to local addresses; has
+    /// connections of their UDP ports forgotten. Those of the same owner are replaced.
+    ///
+    /// # Errors
+    /// `EEXIST`: another owner, whom the hint names, has a port at an address that overlaps.
+    fn port_map_add(&mut self, map: &PortMap) -> Result<()>;
+
+    /// Closes those of the mappings that are there and belong to the owner that they name; has
+    /// connections through their UDP ports forgotten. Not there: success.
+    fn port_map_delete(&mut self, mappings: &[PortMapping]) -> Result<()>;
+
+    /// Every port mapping of the node.
+    fn port_mappings(&mut self) -> Result<Vec<PortMapping>>;
+
+    /// Those of the mappings that are not there as described, conditions included.
+    fn port_map_missing(&mut self, map: &PortMap) -> Result<Vec<PortMapping>>;
+
+    /// Removes the rules that the reference plugin's nftables back end made for a container: those of
+    /// tables `ip cni_hostport` and `ip6 cni_hostport` whose comment is its id. None: success.
+    fn reference_port_rules_delete(&mut self, container_id: &str) -> Result<()>;
 }

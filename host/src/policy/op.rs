@@ -276,6 +276,15 @@ pub static OPS: &[OpKind] = &[
     anywhere("forwarding.enable", &[must("family", Holds::Word(&["ipv4", "ipv6"]))]),
     anywhere("nat.masquerade", &[WITHIN]),
     anywhere("spoof-guard.pin", &[NAME]),
+    anywhere(
+        "port-map.add",
+        &[
+            must("protocol", Holds::Word(&["tcp", "udp", "sctp"])),
+            must("host-port", Holds::Number(1, 65_535)),
+            must("host-address", Holds::Net),
+            WITHIN,
+        ],
+    ),
     anywhere("delegate.run", &[must("plugin", Holds::Plugin)]),
     anywhere("reservations.open", &[must("data-dir", Holds::Path)]),
     anywhere("reservations.reserve", &[WITHIN]),
@@ -290,6 +299,7 @@ const SYSCTLS: &str = "wasmcni:net/sysctl@0.1.0";
 const FORWARDING: &str = "wasmcni:net/forwarding@0.1.0";
 const NAT: &str = "wasmcni:net/nat@0.1.0";
 const SPOOF_GUARD: &str = "wasmcni:net/spoof-guard@0.1.0";
+const PORT_MAP: &str = "wasmcni:net/port-map@0.1.0";
 const RESERVATIONS: &str = "wasmcni:ipam/reservations@0.1.0";
 const RESOLV_CONF: &str = "wasmcni:ipam/resolv-conf@0.1.0";
 const DELEGATE: &str = "wasmcni:cni/delegate@0.1.0";
@@ -340,6 +350,10 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (SPOOF_GUARD, "pin", &["spoof-guard.pin"]),
     (SPOOF_GUARD, "clear", &[]),
     (SPOOF_GUARD, "pinned", &["spoof-guard.pin"]),
+    (PORT_MAP, "add", &["port-map.add"]),
+    (PORT_MAP, "clear", &[]),
+    (PORT_MAP, "missing", &["port-map.add"]),
+    (PORT_MAP, "ready", &["port-map.add"]),
     (RESERVATIONS, "open", &["reservations.open"]),
     (RESERVATIONS, "[resource-drop]store", &[]),
     (RESERVATIONS, "[method]store.held", &[]),

@@ -56,6 +56,7 @@ mod mac;
 pub mod nat;
 pub mod net;
 mod plugin;
+pub mod port_map;
 mod request;
 pub mod reservations;
 pub mod resolv_conf;

@@ -27,7 +27,8 @@ pub use netns::{ContainerNetns, NetnsError};
 
 use super::{
     Address, AddressSpec, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId,
-    PortChange, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey, VlanEntry,
+    PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec, SpoofGuard, SysctlKey,
+    VlanEntry,
 };
 use crate::names::IfName;
 use netns::Netns;
@@ -276,5 +277,25 @@ impl Kernel for LinuxKernel {
 
     fn spoof_guards(&mut self) -> Result<Vec<SpoofGuard>> {
         self.nftables()?.spoof_guards()
+    }
+
+    fn port_map_add(&mut self, map: &PortMap) -> Result<()> {
+        self.nftables()?.port_map_add(map)
+    }
+
+    fn port_map_delete(&mut self, mappings: &[PortMapping]) -> Result<()> {
+        self.nftables()?.port_map_delete(mappings)
+    }
+
+    fn port_mappings(&mut self) -> Result<Vec<PortMapping>> {
+        self.nftables()?.port_mappings()
+    }
+
+    fn port_map_missing(&mut self, map: &PortMap) -> Result<Vec<PortMapping>> {
+        self.nftables()?.port_map_missing(map)
+    }
+
+    fn reference_port_rules_delete(&mut self, container_id: &str) -> Result<()> {
+        self.nftables()?.reference_port_rules_delete(container_id)
     }
 }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::{Masquerade, SpoofGuard};
+use super::super::{Condition, Masquerade, PortMapping, SpoofGuard};
 use super::device::{Dad, Device, Ipv6, Kind};
 use super::state::{DeviceId, NetnsKey, Node};
 
@@ -20,6 +20,8 @@ pub struct State {
     pub masquerades: BTreeMap<String, Masquerade>,
     /// Spoof guards of the host netns, by port.
     pub spoof_guards: BTreeMap<String, SpoofGuard>,
+    /// Port mappings of the host netns with their conditions, by address, port and protocol.
+    pub port_mappings: BTreeMap<String, (PortMapping, Vec<Condition>)>,
 }
 
 /// A network namespace in a [`State`].
@@ -121,6 +123,11 @@ impl Node {
                 .collect(),
             spoof_guards: spoof_guards
                 .map(|entry| (entry.port.to_string(), entry.clone()))
+                .collect(),
+            port_mappings: self
+                .port_mappings
+                .iter()
+                .map(|entry| (entry.0.to_string(), entry.clone()))
                 .collect(),
         }
     }

@@ -49,6 +49,7 @@ pub(super) struct Node {
     pub(super) devices: BTreeMap<DeviceId, Device>,
     pub(super) masquerades: Vec<Masquerade>,
     pub(super) spoof_guards: Vec<SpoofGuard>,
+    pub(super) port_mappings: Vec<super::port_map::Entry>,
     /// Time since the node began; it passes only in waits.
     pub(super) now: Duration,
     next_netns: u32,
@@ -108,6 +109,7 @@ impl Node {
             devices: BTreeMap::new(),
             masquerades: Vec::new(),
             spoof_guards: Vec::new(),
+            port_mappings: Vec::new(),
             now: Duration::ZERO,
             next_netns: 0,
             next_device: 0,
