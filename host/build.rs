@@ -22,7 +22,7 @@ mod kernel {
 }
 
 /// CNI type and package of each bundled plugin.
-const PLUGINS: [&str; 13] = [
+const PLUGINS: [&str; 14] = [
     "bandwidth",
     "bridge",
     "dummy",
@@ -32,6 +32,7 @@ const PLUGINS: [&str; 13] = [
     "ipvlan",
     "loopback",
     "macvlan",
+    "portmap",
     "ptp",
     "static",
     "tap",

@@ -5,3 +5,4 @@ pub(crate) mod netns;
 pub(crate) mod node;
 pub(crate) mod programs;
 pub(crate) mod sandbox;
+pub(crate) mod talk;

@@ -146,10 +146,14 @@ pub(crate) fn addresses(link: &Value) -> Vec<String> {
     addresses
 }
 
-/// The elements of all nftables sets of the calling thread's namespace: `table set element`.
+/// The elements of all nftables sets and maps of the calling thread's namespace: `table set element`.
 pub(crate) fn nft_elements() -> Vec<String> {
     let rules = nft_json();
-    let sets = rules["nftables"].as_array().into_iter().flatten().map(|object| &object["set"]);
+    let sets = rules["nftables"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(|object| [&object["set"], &object["map"]]);
     let elements = |set: &Value| {
         let at = format!("{} {}", set["table"].as_str().unwrap(), set["name"].as_str().unwrap());
         let all = set["elem"].as_array().cloned().unwrap_or_default();

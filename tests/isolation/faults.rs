@@ -7,8 +7,8 @@ use wasmcni::kernel::faults::At;
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
     BANDWIDTH, BRIDGE, CHAINED, DUMMY, FLANNEL, HOST_DEVICE, HOST_LOCAL, IPVLAN, ISOLATED,
-    LOOPBACK, MACVLAN, MACVLAN_L2, Network, PASSTHRU, PTP, TAP, VLAN, VLAN_LINK, undo_shared,
-    witnessed,
+    LOOPBACK, MACVLAN, MACVLAN_L2, Network, PASSTHRU, PORTMAP, PTP, TAP, VLAN, VLAN_LINK,
+    undo_shared, witnessed,
 };
 use crate::harness::netns::{Netns, has_kind};
 use crate::harness::programs::{require, require_tun};
@@ -203,6 +203,7 @@ fn sim_adds() {
         (&HOST_DEVICE, 9),
         (&BANDWIDTH, 5),
         (&TAP, 7),
+        (&PORTMAP, 2),
     ];
     for (network, operations) in least {
         let count = adds_that_fail(&fresh_sim(network), network, KINDS);
@@ -222,6 +223,7 @@ fn sim_undos() {
         (&HOST_DEVICE, 5),
         (&BANDWIDTH, 5),
         (&TAP, 3),
+        (&PORTMAP, 1),
     ] {
         let left = undos_that_fail(&fresh_sim(network), network);
         assert!(left >= remained, "{network:?}: {left}");
@@ -240,6 +242,7 @@ fn sim_dels() {
         (&HOST_DEVICE, 1),
         (&BANDWIDTH, 3),
         (&TAP, 1),
+        (&PORTMAP, 2),
     ] {
         let count = dels_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
@@ -339,4 +342,9 @@ fn linux_macvlan() {
 #[test]
 fn linux_ipvlan_vlan_dummy() {
     on_linux(&[(&IPVLAN, 11), (&CHAINED, 10), (&VLAN_LINK, 9), (&DUMMY, 9)]);
+}
+
+#[test]
+fn linux_portmap() {
+    on_linux(&[(&PORTMAP, 2)]);
 }

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::lab::{Lab, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, MACVLAN, Network, PTP, TAP, undo_shared, witnessed,
+    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, MACVLAN, Network, PORTMAP, PTP, TAP, undo_shared,
+    witnessed,
 };
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
@@ -70,6 +71,14 @@ fn adds_of_macvlan() {
 }
 
 #[test]
+fn adds_of_portmap() {
+    sandbox::run(|| {
+        let kills = kill_adds(&PORTMAP);
+        assert!(kills >= 4 * 2, "{kills}");
+    });
+}
+
+#[test]
 fn adds_of_host_device() {
     sandbox::run(|| {
         let kills = kill_adds(&HOST_DEVICE);
@@ -127,7 +136,7 @@ fn adds_that_only_gc_hears_of() {
 fn dels() {
     sandbox::run(|| {
         // The last one has the node without IPv6.
-        for network in [&BRIDGE, &PTP, &FLANNEL, &BANDWIDTH, &HOST_DEVICE] {
+        for network in [&BRIDGE, &PTP, &FLANNEL, &BANDWIDTH, &PORTMAP, &HOST_DEVICE] {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
             network.prepare(&lab);

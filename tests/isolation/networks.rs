@@ -61,6 +61,27 @@ pub(crate) const CHAINED: Network = Network {
 pub(crate) const VLAN_LINK: Network =
     Network { plugin: "vlan", more: || json!({ "master": "up0", "vlanId": 7 }) };
 pub(crate) const DUMMY: Network = Network { plugin: "dummy", more: || json!({}) };
+/// Behind a plugin that gave the container an address of each family.
+pub(crate) const PORTMAP: Network = Network {
+    plugin: "portmap",
+    more: || {
+        json!({
+            "conditionsV4": ["ip saddr != 192.0.2.7"],
+            "runtimeConfig": { "portMappings": [
+                { "hostPort": 8080, "containerPort": 80 },
+                { "hostPort": 8080, "containerPort": 53, "protocol": "udp", "hostIP": "192.0.2.1" },
+            ] },
+            "prevResult": {
+                "cniVersion": "1.1.0",
+                "interfaces": [{ "name": "eth0", "sandbox": netns("blue") }],
+                "ips": [
+                    { "interface": 0, "address": "10.40.0.2/24" },
+                    { "interface": 0, "address": "fd00:40::2/64" },
+                ],
+            },
+        })
+    },
+};
 /// Three deep: flannel, bridge, host-local.
 pub(crate) const FLANNEL: Network = Network {
     plugin: "flannel",

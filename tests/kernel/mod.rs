@@ -13,6 +13,7 @@ mod links;
 mod missing;
 mod moves;
 mod observe;
+mod ports;
 mod routes;
 mod run;
 mod shaping;
@@ -42,6 +43,7 @@ const GROUPS: &[Group] = &[
     sysctls::CASES,
     intents::CASES,
     shaping::CASES,
+    ports::CASES,
     missing::CASES,
 ];
 
@@ -69,6 +71,6 @@ mod on_both {
 
     on_both!(
         links, moves, taps, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls,
-        intents, shaping, missing
+        intents, shaping, ports, missing
     );
 }

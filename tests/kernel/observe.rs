@@ -42,9 +42,8 @@ impl Seen {
     /// Without the aspects that only we look at.
     pub(crate) fn as_a_witness_sees(&self) -> Self {
         let mut seen = self.clone();
-        seen.0.retain(|thing, _| {
-            !["masquerade", "guard", "shaping"].iter().any(|word| thing.starts_with(word))
-        });
+        let ours = ["masquerade", "guard", "shaping", "port"];
+        seen.0.retain(|thing, _| !ours.iter().any(|kind| thing.starts_with(kind)));
         seen
     }
 }
@@ -88,6 +87,11 @@ pub(crate) fn observe(kernel: &mut dyn Kernel) -> Seen {
     for entry in kernel.spoof_guards().unwrap() {
         let words = format!("{} {}", entry.mac, entry.owner.container_id);
         seen.put(format!("guard {}", entry.port), "mac and owner", words);
+    }
+    for entry in kernel.port_mappings().unwrap() {
+        let (to, port, owner) = (entry.container, entry.container_port, &entry.owner.container_id);
+        let words = format!("{to} {port} {:?} {owner}", entry.masquerade);
+        seen.put(format!("port {entry}"), "target and owner", words);
     }
     seen
 }

@@ -2,8 +2,8 @@
 
 use ipnet::IpNet;
 use wasmcni::kernel::{
-    AddressSpec, IfIndex, KindSpec, LinkSpec, MacvlanMode, Masquerade, Owner, Parent, Role,
-    RouteSpec, SpoofGuard, SysctlKey,
+    AddressSpec, IfIndex, KindSpec, LinkSpec, MacvlanMode, Masquerade, Owner, Parent, PortMapping,
+    PortMasquerade, Protocol, Role, RouteSpec, SpoofGuard, SysctlKey,
 };
 use wasmcni::names::{IfName, Mac};
 
@@ -90,4 +90,23 @@ pub(crate) fn masquerade(source: &str, container: &str) -> Masquerade {
 
 pub(crate) fn guard(port: &str, last: u8, container: &str) -> SpoofGuard {
     SpoofGuard { port: ifname(port), mac: mac(last), owner: owner(container) }
+}
+
+/// `8080/tcp`, or `192.0.2.1 8080/tcp`, to port 80 of a container's address.
+pub(crate) fn mapping(host: &str, to: &str, container: &str) -> PortMapping {
+    let (address, port) = host.split_once(' ').map_or((None, host), |(a, port)| (Some(a), port));
+    let (port, protocol) = port.split_once('/').expect("port/protocol");
+    PortMapping {
+        protocol: match protocol {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            _ => Protocol::Sctp,
+        },
+        host_address: address.map(|address| address.parse().expect("an address")),
+        host_port: port.parse().expect("a port"),
+        container: net(to),
+        container_port: 80,
+        masquerade: PortMasquerade::Near,
+        owner: owner(container),
+    }
 }

@@ -14,6 +14,7 @@ mod doctor;
 mod flannel;
 mod json;
 mod nftables;
+mod ports;
 mod refusals;
 mod state;
 

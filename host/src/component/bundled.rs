@@ -53,7 +53,7 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 13] = [
+pub static BUNDLED: [Bundled; 14] = [
     bundled!("bandwidth", "limits what a container sends and receives by token buckets"),
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
     bundled!("dummy", "gives a container a link that leads nowhere, to have addresses on"),
@@ -66,6 +66,7 @@ pub static BUNDLED: [Bundled; 13] = [
     bundled!("ipvlan", "puts containers on a link of the node, with its MAC"),
     bundled!("loopback", "raises the loopback interface"),
     bundled!("macvlan", "puts containers on a link of the node, with MACs of their own"),
+    bundled!("portmap", "has ports of the node lead into containers"),
     bundled!("ptp", "connects a container to the node by a veth pair and routes"),
     bundled!("static", "hands out the addresses that the configuration names"),
     bundled!("tap", "makes a tap device in the container, for a virtual machine to open"),

@@ -10,6 +10,7 @@ mod devices;
 mod flannel;
 mod intents;
 mod link;
+mod port_map;
 mod reservations;
 mod route;
 mod shaping;
@@ -323,7 +324,8 @@ impl Gate {
         }
     }
 
-    fn owner(&self) -> Result<Owner> {
+    /// Whose what is made now is.
+    pub(crate) fn owner(&self) -> Result<Owner> {
         let attachment = self.attachment()?;
         Ok(Owner {
             network: attachment.network.to_string(),

@@ -10,6 +10,7 @@ mod link;
 mod log;
 mod nat;
 mod netns;
+mod port_map;
 mod reservations;
 mod shaping;
 mod sysctl;
@@ -176,6 +177,9 @@ pub(crate) fn link(linker: &mut Linker<Ctx>, interfaces: &[String]) -> wasmtime:
                 net::forwarding::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
             "wasmcni:net/nat@0.1.0" => net::nat::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?,
+            "wasmcni:net/port-map@0.1.0" => {
+                net::port_map::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
             "wasmcni:net/spoof-guard@0.1.0" => {
                 net::spoof_guard::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }

@@ -15,8 +15,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
-    IfIndex, LinkChange, Masquerade, NetnsId, PortChange, Role, RouteSpec, SpoofGuard, SysctlKey,
-    VlanEntry, Way,
+    IfIndex, LinkChange, Masquerade, NetnsId, PortChange, PortMapping, Role, RouteSpec, SpoofGuard,
+    SysctlKey, VlanEntry, Way,
 };
 use crate::names::{IfName, Mac, PluginName};
 
@@ -129,6 +129,8 @@ pub enum Undo {
         /// Which of its limits.
         way: Way,
     },
+    /// Close port mappings.
+    PortMappings(Vec<PortMapping>),
     /// Release an address.
     Reservation {
         /// The data directory, without the network's name.
@@ -168,6 +170,7 @@ impl Undo {
             Self::MovedLink(moved) => Some(moved.at),
             Self::Masquerade(_)
             | Self::SpoofGuard(_)
+            | Self::PortMappings(_)
             | Self::Reservation { .. }
             | Self::Native { .. }
             | Self::SavedConfiguration { .. } => None,

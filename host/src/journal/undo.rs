@@ -112,6 +112,7 @@ impl Undoing<'_> {
             Undo::MovedLink(moved) => {
                 said(tolerate_gone(moved.take_back(self.kernel, record.index, standing)))
             }
+            Undo::PortMappings(mappings) => said(self.kernel.port_map_delete(mappings)),
             Undo::Link { at, .. }
             | Undo::Address { at, .. }
             | Undo::Route { at, .. }
@@ -155,6 +156,7 @@ impl Undoing<'_> {
             Undo::MovedLink(_)
             | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
+            | Undo::PortMappings(_)
             | Undo::Reservation { .. }
             | Undo::Native { .. }
             | Undo::SavedConfiguration { .. } => Ok(()),
@@ -212,6 +214,7 @@ impl Undoing<'_> {
             | Undo::Limit { .. }
             | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
+            | Undo::PortMappings(_)
             | Undo::Reservation { .. }
             | Undo::Native { .. }
             | Undo::SavedConfiguration { .. } => return self.alone,

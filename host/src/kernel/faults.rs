@@ -26,8 +26,8 @@ use std::time::Duration;
 
 use super::{
     Address, AddressSpec, Errno, IfIndex, Kernel, KernelError, Link, LinkChange, LinkSpec,
-    Masquerade, NetnsId, Owner, PortChange, Result, Role, Route, RouteSpec, Shaping, SpoofGuard,
-    SysctlKey, TokenBucket, VlanEntry,
+    Masquerade, NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec,
+    Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
 };
 use crate::names::IfName;
 
@@ -391,6 +391,31 @@ impl<K: Kernel> Kernel for Faults<K> {
 
     fn shaping(&mut self, netns: Role, link: IfIndex) -> Result<Shaping> {
         self.kernel.shaping(netns, link)
+    }
+
+    fn port_map_add(&mut self, map: &PortMap) -> Result<()> {
+        let object = PortMapping::words(&map.mappings);
+        self.act("port_map_add", object, |kernel| kernel.port_map_add(map))
+    }
+
+    fn port_map_delete(&mut self, mappings: &[PortMapping]) -> Result<()> {
+        let object = PortMapping::words(mappings);
+        self.act("port_map_delete", object, |kernel| kernel.port_map_delete(mappings))
+    }
+
+    fn port_mappings(&mut self) -> Result<Vec<PortMapping>> {
+        self.kernel.port_mappings()
+    }
+
+    fn port_map_missing(&mut self, map: &PortMap) -> Result<Vec<PortMapping>> {
+        self.kernel.port_map_missing(map)
+    }
+
+    fn reference_port_rules_delete(&mut self, container_id: &str) -> Result<()> {
+        let object = format!("{container_id:?}");
+        self.act("reference_port_rules_delete", object, |kernel| {
+            kernel.reference_port_rules_delete(container_id)
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod errno;
 mod model;
+mod port_map;
 mod role;
 mod shaping;
 mod words;
@@ -17,6 +18,7 @@ pub mod sysfs;
 
 pub use errno::{Errno, KernelError};
 pub use model::*;
+pub use port_map::{Condition, PortMap, PortMapping, PortMasquerade, Protocol};
 pub use role::Role;
 pub use shaping::{Shaping, TokenBucket, Way};
 
@@ -189,6 +191,7 @@ pub trait Kernel {
     /// Removes the reference bridge plugin's guard (`macspoofchk`) of an attachment: in table
     /// `bridge nat` the chains `cni-br-iface-CONTAINER-IFNAME` and what leads there. None there: success.
     fn reference_spoof_guard_delete(&mut self, owner: &Owner) -> Result<()>;
+
     /// Limits what leaves by a link.
     /// Equivalent: `tc qdisc add dev … root handle 1: tbf rate … burst … limit …`.
     ///
@@ -221,4 +224,25 @@ pub trait Kernel {
     /// # Errors
     /// `ENODEV`: no such link.
     fn shaping(&mut self, netns: Role, link: IfIndex) -> Result<Shaping>;
+
+    /// Opens the mappings in the host netns, all or none, for packets to local addresses; has
+    /// connections of their UDP ports forgotten. Those of the same owner are replaced.
+    ///
+    /// # Errors
+    /// `EEXIST`: another owner, whom the hint names, has a port at an address that overlaps.
+    fn port_map_add(&mut self, map: &PortMap) -> Result<()>;
+
+    /// Closes those of the mappings that are there and belong to the owner that they name; has
+    /// connections through their UDP ports forgotten. Not there: success.
+    fn port_map_delete(&mut self, mappings: &[PortMapping]) -> Result<()>;
+
+    /// Every port mapping of the node.
+    fn port_mappings(&mut self) -> Result<Vec<PortMapping>>;
+
+    /// Those of the mappings that are not there as described, conditions included.
+    fn port_map_missing(&mut self, map: &PortMap) -> Result<Vec<PortMapping>>;
+
+    /// Removes the rules that the reference plugin's nftables back end made for a container: those of
+    /// tables `ip cni_hostport` and `ip6 cni_hostport` whose comment is its id. None: success.
+    fn reference_port_rules_delete(&mut self, container_id: &str) -> Result<()>;
 }

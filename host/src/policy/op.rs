@@ -285,6 +285,15 @@ pub static OPS: &[OpKind] = &[
     anywhere("nat.masquerade", &[WITHIN]),
     anywhere("spoof-guard.pin", &[NAME]),
     here("shaping.limit", &[NAME]),
+    anywhere(
+        "port-map.add",
+        &[
+            must("protocol", Holds::Word(&["tcp", "udp", "sctp"])),
+            must("host-port", Holds::Number(1, 65_535)),
+            must("host-address", Holds::Net),
+            WITHIN,
+        ],
+    ),
     anywhere("delegate.run", &[must("plugin", Holds::Plugin)]),
     anywhere("reservations.open", &[must("data-dir", Holds::Path)]),
     anywhere("reservations.reserve", &[WITHIN]),
@@ -306,6 +315,7 @@ const NAT: &str = "wasmcni:net/nat@0.1.0";
 const SPOOF_GUARD: &str = "wasmcni:net/spoof-guard@0.1.0";
 const DEVICES: &str = "wasmcni:net/devices@0.1.0";
 const SHAPING: &str = "wasmcni:net/shaping@0.1.0";
+const PORT_MAP: &str = "wasmcni:net/port-map@0.1.0";
 const RESERVATIONS: &str = "wasmcni:ipam/reservations@0.1.0";
 const RESOLV_CONF: &str = "wasmcni:ipam/resolv-conf@0.1.0";
 const DELEGATE: &str = "wasmcni:cni/delegate@0.1.0";
@@ -377,6 +387,10 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (SHAPING, "limit-ingress", &["shaping.limit"]),
     (SHAPING, "difference", &["shaping.limit"]),
     (SHAPING, "clear", &[]),
+    (PORT_MAP, "add", &["port-map.add"]),
+    (PORT_MAP, "clear", &[]),
+    (PORT_MAP, "missing", &["port-map.add"]),
+    (PORT_MAP, "ready", &["port-map.add"]),
     (RESERVATIONS, "open", &["reservations.open"]),
     (RESERVATIONS, "[resource-drop]store", &[]),
     (RESERVATIONS, "[method]store.held", &[]),

@@ -58,6 +58,7 @@ pub mod meta;
 pub mod nat;
 pub mod net;
 mod plugin;
+pub mod port_map;
 mod request;
 pub mod reservations;
 pub mod resolv_conf;

@@ -31,8 +31,8 @@ pub use netns::{ContainerNetns, NetnsError};
 
 use super::{
     Address, AddressSpec, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId, Owner,
-    PortChange, Result, Role, Route, RouteSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket,
-    VlanEntry,
+    PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec, Shaping, SpoofGuard,
+    SysctlKey, TokenBucket, VlanEntry,
 };
 use crate::names::IfName;
 use netns::Netns;
@@ -336,5 +336,25 @@ impl Kernel for LinuxKernel {
         socket
             .and_then(|socket| shaping::seen(socket, link))
             .trying(|| format!("reading the qdiscs of link {} in {netns}", link.0))
+    }
+
+    fn port_map_add(&mut self, map: &PortMap) -> Result<()> {
+        self.nftables()?.port_map_add(map)
+    }
+
+    fn port_map_delete(&mut self, mappings: &[PortMapping]) -> Result<()> {
+        self.nftables()?.port_map_delete(mappings)
+    }
+
+    fn port_mappings(&mut self) -> Result<Vec<PortMapping>> {
+        self.nftables()?.port_mappings()
+    }
+
+    fn port_map_missing(&mut self, map: &PortMap) -> Result<Vec<PortMapping>> {
+        self.nftables()?.port_map_missing(map)
+    }
+
+    fn reference_port_rules_delete(&mut self, container_id: &str) -> Result<()> {
+        self.nftables()?.reference_port_rules_delete(container_id)
     }
 }

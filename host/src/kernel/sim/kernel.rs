@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::super::{
     Address, AddressSpec, Errno, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId,
-    Owner, PortChange, Result, Role, Route, RouteSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket,
-    VlanEntry,
+    Owner, PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec, Shaping, SpoofGuard,
+    SysctlKey, TokenBucket, VlanEntry,
 };
 use super::device::{AddressEntry, Dad, Kind};
 use super::state::{Answer, DeviceId, NetnsKey, Node};
@@ -266,5 +266,27 @@ impl Kernel for Sim {
     fn shaping(&mut self, netns: Role, link: IfIndex) -> Result<Shaping> {
         let words = || format!("reading the qdiscs of link {} in {netns}", link.0);
         self.act(netns, words, |node, key, _| node.shaping(key, link))
+    }
+
+    fn port_map_add(&mut self, map: &PortMap) -> Result<()> {
+        lock(&self.node).port_map_add(map)
+    }
+
+    fn port_map_delete(&mut self, mappings: &[PortMapping]) -> Result<()> {
+        lock(&self.node).port_map_delete(mappings);
+        Ok(())
+    }
+
+    fn port_mappings(&mut self) -> Result<Vec<PortMapping>> {
+        Ok(lock(&self.node).port_mappings.iter().map(|(mapping, _)| mapping.clone()).collect())
+    }
+
+    fn port_map_missing(&mut self, map: &PortMap) -> Result<Vec<PortMapping>> {
+        Ok(lock(&self.node).port_map_missing(map))
+    }
+
+    fn reference_port_rules_delete(&mut self, _: &str) -> Result<()> {
+        // Nobody else makes rules on a simulated node.
+        Ok(())
     }
 }

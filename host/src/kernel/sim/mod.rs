@@ -34,6 +34,7 @@ mod ipv6;
 mod kernel;
 mod link;
 mod nat;
+mod port_map;
 mod route;
 mod rules;
 mod shaping;

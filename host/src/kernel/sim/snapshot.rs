@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::{Masquerade, Owner, SpoofGuard};
+use super::super::{Condition, Masquerade, Owner, PortMapping, SpoofGuard};
 use super::device::{Dad, Device, Ipv6, Kind};
 use super::state::{DeviceId, NetnsKey, Node};
 
@@ -24,6 +24,8 @@ pub struct State {
     pub reference_masquerades: Vec<Owner>,
     /// Whom the reference bridge plugin guards.
     pub reference_spoof_guards: Vec<Owner>,
+    /// Port mappings of the host netns with their conditions, by address, port and protocol.
+    pub port_mappings: BTreeMap<String, (PortMapping, Vec<Condition>)>,
 }
 
 /// A network namespace in a [`State`].
@@ -132,6 +134,11 @@ impl Node {
                 .collect(),
             reference_masquerades: self.reference_masquerades.clone(),
             reference_spoof_guards: self.reference_spoof_guards.clone(),
+            port_mappings: self
+                .port_mappings
+                .iter()
+                .map(|entry| (entry.0.to_string(), entry.clone()))
+                .collect(),
         }
     }
 

@@ -53,6 +53,7 @@ pub(super) struct Node {
     pub(super) reference_masquerades: Vec<Owner>,
     /// Whom the reference bridge plugin guards. Its names leave out the network.
     pub(super) reference_spoof_guards: Vec<Owner>,
+    pub(super) port_mappings: Vec<super::port_map::Entry>,
     /// Time since the node began; it passes only in waits.
     pub(super) now: Duration,
     next_netns: u32,
@@ -114,6 +115,7 @@ impl Node {
             reference_masquerades: Vec::new(),
             reference_spoof_guards: Vec::new(),
             spoof_guards: Vec::new(),
+            port_mappings: Vec::new(),
             now: Duration::ZERO,
             next_netns: 0,
             next_device: 0,

@@ -20,6 +20,8 @@ use crate::kernel::Errno;
 const RECEIVE_TIMEOUT_SECONDS: i64 = 5;
 /// The kernel never makes a dump's datagram larger (`netlink_dump`).
 const RECEIVE_OCTETS: usize = 32 * 1024;
+/// Messages that are sent before their answers are fetched: these have to fit into the socket's buffer.
+const AT_ONCE: usize = 64;
 /// Dumps that may be cut short by somebody's change before it is an error.
 const DUMPS: u32 = 16;
 
@@ -125,14 +127,47 @@ impl Channel {
         &mut self,
         questions: [Message; N],
     ) -> Result<[Option<Answer>; N], Failure> {
+        let mut answers = self.ask_each(questions.into())?.into_iter();
+        Ok([(); N].map(|()| answers.next().flatten()))
+    }
+
+    /// The same for any number of things.
+    pub(super) fn ask_each(
+        &mut self,
+        mut questions: Vec<Message>,
+    ) -> Result<Vec<Option<Answer>>, Failure> {
+        let mut answers = Vec::with_capacity(questions.len());
+        while !questions.is_empty() {
+            let rest = questions.split_off(questions.len().min(AT_ONCE));
+            answers.extend(self.converse(std::mem::replace(&mut questions, rest), 0)?);
+        }
+        Ok(answers)
+    }
+
+    /// Has things done that are no part of the ruleset, each for itself. One that is about something
+    /// that is not there counts as done.
+    pub(super) fn act_each(&mut self, mut acts: Vec<Message>) -> Result<(), Failure> {
+        while !acts.is_empty() {
+            let rest = acts.split_off(acts.len().min(AT_ONCE));
+            self.converse(std::mem::replace(&mut acts, rest), NLM_F_ACK)?;
+        }
+        Ok(())
+    }
+
+    /// Sends messages that each have one answer or acknowledgement.
+    fn converse(
+        &mut self,
+        messages: Vec<Message>,
+        flags: u16,
+    ) -> Result<Vec<Option<Answer>>, Failure> {
         let mut request = Vec::with_capacity(512);
         let before = self.sequence;
-        for question in questions {
-            question.write(self.next_sequence(), 0, &mut request);
+        let mut missing = messages.len();
+        let mut answers = vec![None; missing];
+        for message in messages {
+            message.write(self.next_sequence(), flags, &mut request);
         }
         self.send(&request)?;
-        let mut answers = [const { None }; N];
-        let mut missing = N;
         while missing > 0 {
             for received in self.receive()? {
                 let at = received.sequence.wrapping_sub(before).wrapping_sub(1);
@@ -140,9 +175,10 @@ impl Channel {
                 let Some(answer) = answers.get_mut(at) else { continue };
                 match received.content {
                     Content::Answer(content) => *answer = Some(content),
+                    Content::Acknowledged => {}
                     Content::Refused(refusal) if refusal.errno == Errno::ENOENT => {}
                     Content::Refused(refusal) => return Err(Failure::of(Some(at), refusal)),
-                    Content::Acknowledged | Content::Done | Content::Other => continue,
+                    Content::Done | Content::Other => continue,
                 }
                 missing = missing.saturating_sub(1);
             }

@@ -14,8 +14,12 @@ impl Register {
     pub(super) const FIRST: Self = Self(1);
     /// The one behind the first four octets.
     pub(super) const AFTER_4: Self = Self(9);
+    /// The one behind the first eight octets.
+    pub(super) const AFTER_8: Self = Self(10);
     /// The one behind the first sixteen octets.
     pub(super) const AFTER_16: Self = Self(2);
+    /// The one behind the first twenty octets.
+    pub(super) const AFTER_20: Self = Self(13);
 }
 
 /// A field of the packet: which header, offset and length in octets.
@@ -37,6 +41,10 @@ impl Field {
     pub(super) const IP6_SADDR: Self = Self { base: 1, offset: 8, length: 16 };
     /// `ip6 daddr`.
     pub(super) const IP6_DADDR: Self = Self { base: 1, offset: 24, length: 16 };
+    /// `th sport`.
+    pub(super) const TH_SPORT: Self = Self { base: 2, offset: 0, length: 2 };
+    /// `th dport`.
+    pub(super) const TH_DPORT: Self = Self { base: 2, offset: 2, length: 2 };
 }
 
 /// What becomes of the packet.
@@ -62,13 +70,39 @@ fn expression(name: &str, data: Vec<Attribute>) -> Attribute {
 
 /// Loads what is known about the packet.
 fn meta(key: u32) -> Attribute {
+    meta_to(key, Register::FIRST)
+}
+
+fn meta_to(key: u32, to: Register) -> Attribute {
     expression(
         "meta",
-        vec![
-            Attribute::number(attr::META_KEY, key),
-            Attribute::number(attr::META_REGISTER, Register::FIRST.0),
-        ],
+        vec![Attribute::number(attr::META_KEY, key), Attribute::number(attr::META_REGISTER, to.0)],
     )
+}
+
+/// Loads the mark of the packet: four octets in the machine's order. `meta mark`.
+pub(super) fn load_mark() -> Attribute {
+    const NFT_META_MARK: u32 = 3;
+    meta(NFT_META_MARK)
+}
+
+/// Loads the index of the link that the packet came in on: four octets in the machine's order.
+/// `meta iif`.
+pub(super) fn load_iif() -> Attribute {
+    const NFT_META_IIF: u32 = 4;
+    meta(NFT_META_IIF)
+}
+
+/// Loads the name of the link that the packet is to leave by: 16 octets. `meta oifname`.
+pub(super) fn load_oifname() -> Attribute {
+    const NFT_META_OIFNAME: u32 = 7;
+    meta(NFT_META_OIFNAME)
+}
+
+/// Loads the number of the transport: one octet. `meta l4proto`.
+pub(super) fn load_l4proto(to: Register) -> Attribute {
+    const NFT_META_L4PROTO: u32 = 16;
+    meta_to(NFT_META_L4PROTO, to)
 }
 
 /// Loads the name of the link that the packet came in on: 16 octets. `meta iifname`.
@@ -123,14 +157,69 @@ pub(super) fn mask(register: Register, mask: &[u8]) -> Attribute {
 /// Goes on if the first register holds `value`.
 pub(super) fn only_equal(value: &[u8]) -> Attribute {
     const NFT_CMP_EQ: u32 = 0;
+    compare(NFT_CMP_EQ, value)
+}
+
+/// Goes on if the first register holds anything but `value`.
+pub(super) fn only_unequal(value: &[u8]) -> Attribute {
+    const NFT_CMP_NEQ: u32 = 1;
+    compare(NFT_CMP_NEQ, value)
+}
+
+fn compare(operator: u32, value: &[u8]) -> Attribute {
     expression(
         "cmp",
         vec![
             Attribute::number(attr::CMP_REGISTER, Register::FIRST.0),
-            Attribute::number(attr::CMP_OPERATOR, NFT_CMP_EQ),
+            Attribute::number(attr::CMP_OPERATOR, operator),
             Attribute::data(attr::CMP_DATA, value),
         ],
     )
+}
+
+/// Goes on if the first register holds something between the two, or, `negated`, if it does not.
+pub(super) fn only_within(from: &[u8], to: &[u8], negated: bool) -> Attribute {
+    // NFT_RANGE_EQ, NFT_RANGE_NEQ
+    let operator = u32::from(negated);
+    expression(
+        "range",
+        vec![
+            Attribute::number(attr::RANGE_REGISTER, Register::FIRST.0),
+            Attribute::number(attr::RANGE_OPERATOR, operator),
+            Attribute::data(attr::RANGE_FROM, from),
+            Attribute::data(attr::RANGE_TO, to),
+        ],
+    )
+}
+
+/// Goes on with packets to an address of this machine. `fib daddr type local`.
+pub(super) fn only_local() -> [Attribute; 2] {
+    const NFT_FIB_RESULT_ADDRTYPE: u32 = 3;
+    const NFTA_FIB_F_DADDR: u32 = 2;
+    const RTN_LOCAL: u32 = 2;
+    let load = expression(
+        "fib",
+        vec![
+            Attribute::number(attr::FIB_REGISTER, Register::FIRST.0),
+            Attribute::number(attr::FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE),
+            Attribute::number(attr::FIB_FLAGS, NFTA_FIB_F_DADDR),
+        ],
+    );
+    [load, only_equal(&RTN_LOCAL.to_ne_bytes())]
+}
+
+/// Goes on with connections whose destination was changed. `ct status dnat`.
+pub(super) fn only_translated() -> [Attribute; 3] {
+    const NFT_CT_STATUS: u32 = 2;
+    const IPS_DST_NAT: u32 = 1 << 5;
+    let load = expression(
+        "ct",
+        vec![
+            Attribute::number(attr::CT_REGISTER, Register::FIRST.0),
+            Attribute::number(attr::CT_KEY, NFT_CT_STATUS),
+        ],
+    );
+    [load, mask(Register::FIRST, &IPS_DST_NAT.to_ne_bytes()), only_unequal(&[0; 4])]
 }
 
 /// Goes on if the set holds what stands from the first register on. `@SET`.
@@ -151,6 +240,34 @@ fn lookup(set: &str, flags: u32) -> Attribute {
             Attribute::text(attr::LOOKUP_SET, set),
             Attribute::number(attr::LOOKUP_REGISTER, Register::FIRST.0),
             Attribute::number(attr::LOOKUP_FLAGS, flags),
+        ],
+    )
+}
+
+/// Replaces what stands from the first register on by what the map has for it, and goes on if it has
+/// something. `map @MAP`.
+pub(super) fn translate(map: &str) -> Attribute {
+    expression(
+        "lookup",
+        vec![
+            Attribute::text(attr::LOOKUP_SET, map),
+            Attribute::number(attr::LOOKUP_REGISTER, Register::FIRST.0),
+            Attribute::number(attr::LOOKUP_TO, Register::FIRST.0),
+        ],
+    )
+}
+
+/// Sends the packet's connection to the address in the first register and the port in another.
+/// `dnat [ip|ip6] to …`; the family is of [`family`].
+pub(super) fn dnat(family: u8, port: Register) -> Attribute {
+    const NFT_NAT_DNAT: u32 = 1;
+    expression(
+        "nat",
+        vec![
+            Attribute::number(attr::NAT_TYPE, NFT_NAT_DNAT),
+            Attribute::number(attr::NAT_FAMILY, family.into()),
+            Attribute::number(attr::NAT_ADDRESS, Register::FIRST.0),
+            Attribute::number(attr::NAT_PORT, port.0),
         ],
     )
 }

@@ -36,6 +36,11 @@ impl Purpose {
     }
 }
 
+/// The comment of a rule's user data (`NFTNL_UDATA_RULE_COMMENT`), whoever made the rule.
+pub(super) fn rule_comment(userdata: &[u8]) -> Option<&str> {
+    str::from_utf8(field(userdata, COMMENT)?.strip_suffix(b"\0")?).ok()
+}
+
 /// A set's user data that says that its keys are in the machine's byte order
 /// (`NFTNL_UDATA_SET_KEYBYTEORDER`, `BYTEORDER_HOST_ENDIAN`).
 pub(super) fn host_order_userdata() -> Vec<u8> {
@@ -147,11 +152,6 @@ fn push_field(bytes: &mut Vec<u8>, kind: u8, value: &[u8]) {
         bytes.extend([kind, length]);
         bytes.extend(value);
     }
-}
-
-/// The comment of a rule's user data (`NFTNL_UDATA_RULE_COMMENT`).
-pub(super) fn rule_comment(bytes: &[u8]) -> Option<&str> {
-    str::from_utf8(field(bytes, COMMENT)?.strip_suffix(b"\0")?).ok()
 }
 
 fn field(mut bytes: &[u8], wanted: u8) -> Option<&[u8]> {

@@ -36,15 +36,22 @@
 //!     }
 //! }
 //! ```
+//!
+//! The third table, `inet wasmcni_ports_v1`: `port_rules.rs`.
 
 mod attribute;
 mod batch;
+mod conditions;
+mod conntrack;
 mod entry;
 mod expression;
 mod label;
 mod masquerade;
 mod message;
+mod port_map;
+mod port_rules;
 mod reference;
+mod reference_ports;
 mod spoof_guard;
 mod table;
 mod uapi;
@@ -54,7 +61,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::fmt;
 
 use self::batch::{Channel, Failure};
-use crate::kernel::{self, KernelError, Masquerade, Owner, Role, SpoofGuard};
+use self::conntrack::Which;
+use crate::kernel::{self, KernelError, Masquerade, Owner, PortMap, PortMapping, Role, SpoofGuard};
 
 /// nf_tables of one network namespace.
 ///
@@ -143,6 +151,63 @@ impl Nftables {
     pub(super) fn spoof_guards(&mut self) -> kernel::Result<Vec<SpoofGuard>> {
         spoof_guard::list(&mut self.channel).map_err(|f| failed("listing spoof guards", &"", f))
     }
+
+    /// Opens the mappings, all or none; those of the same owner are replaced.
+    ///
+    /// # Errors
+    /// `EEXIST`: another owner has a port. `EBUSY`: others kept changing the ruleset meanwhile.
+    pub(super) fn port_map_add(&mut self, map: &PortMap) -> kernel::Result<()> {
+        let failed = |failure| ports_failed("mapping", &map.mappings, failure);
+        port_map::add(&mut self.channel, map).map_err(failed)?;
+        conntrack::forget(&mut self.channel, &map.mappings, Which::ToPorts).or_else(|failure| {
+            // Half of it is worse than none: old connections would go on elsewhere.
+            port_map::delete(&mut self.channel, &map.mappings).map_err(failed)?;
+            Err(ports_failed("forgetting connections of", &map.mappings, failure))
+        })
+    }
+
+    /// Closes those of the mappings that are there and belong to the owner that they name.
+    ///
+    /// # Errors
+    /// `EBUSY`: others kept changing the ruleset meanwhile.
+    pub(super) fn port_map_delete(&mut self, mappings: &[PortMapping]) -> kernel::Result<()> {
+        port_map::delete(&mut self.channel, mappings)
+            .map_err(|failure| ports_failed("unmapping", mappings, failure))?;
+        conntrack::forget(&mut self.channel, mappings, Which::IntoContainer)
+            .map_err(|failure| ports_failed("forgetting connections of", mappings, failure))
+    }
+
+    /// Every port mapping of the namespace.
+    ///
+    /// # Errors
+    /// `EAGAIN`: others kept changing the ruleset meanwhile.
+    pub(super) fn port_mappings(&mut self) -> kernel::Result<Vec<PortMapping>> {
+        port_map::list(&mut self.channel).map_err(|f| failed("listing port mappings", &"", f))
+    }
+
+    /// Those of the mappings that are not there as described.
+    ///
+    /// # Errors
+    /// None at present but the kernel's own troubles.
+    pub(super) fn port_map_missing(&mut self, map: &PortMap) -> kernel::Result<Vec<PortMapping>> {
+        port_map::missing(&mut self.channel, map)
+            .map_err(|failure| ports_failed("looking for", &map.mappings, failure))
+    }
+
+    /// Removes the rules that the reference plugin's nftables back end made for a container.
+    ///
+    /// # Errors
+    /// `EBUSY`: others kept changing the ruleset meanwhile.
+    pub(super) fn reference_port_rules_delete(&mut self, container_id: &str) -> kernel::Result<()> {
+        reference_ports::delete(&mut self.channel, container_id)
+            .map_err(|f| failed("deleting rules of the reference plugin for", &container_id, f))
+    }
+}
+
+fn ports_failed(act: &str, mappings: &[PortMapping], failure: Failure) -> KernelError {
+    let Failure { errno, hint, message: _ } = failure;
+    let act = format!("{act} {} in {}", PortMapping::words(mappings), Role::Host);
+    KernelError { act, errno, hint }
 }
 
 impl Nftables {

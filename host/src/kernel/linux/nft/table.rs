@@ -59,6 +59,32 @@ impl Key {
         length: 32,
         host_order: false,
     };
+    /// `type inet_proto . inet_service`, two parts of six bits; each part fills a register of four octets.
+    pub(super) const PORT: Self = Self {
+        kind: key_type::pair(key_type::INET_PROTO, key_type::INET_SERVICE),
+        length: 8,
+        host_order: false,
+    };
+    /// `type ipv4_addr . inet_service`.
+    pub(super) const IPV4_PORT: Self = Self {
+        kind: key_type::pair(key_type::IPV4_ADDR, key_type::INET_SERVICE),
+        length: 8,
+        host_order: false,
+    };
+    /// `type ipv6_addr . inet_service`.
+    pub(super) const IPV6_PORT: Self = Self {
+        kind: key_type::pair(key_type::IPV6_ADDR, key_type::INET_SERVICE),
+        length: 20,
+        host_order: false,
+    };
+
+    /// The same after a part of `type ipv4_addr`, or of `ipv6_addr`.
+    pub(super) const fn behind_address(self, ipv4: bool) -> Self {
+        let (address, octets) =
+            if ipv4 { (key_type::IPV4_ADDR, 4) } else { (key_type::IPV6_ADDR, 16) };
+        Self { kind: address << 12 | self.kind, length: octets + self.length, ..self }
+    }
+
     /// `type ifname . ether_addr`; each part fills whole registers of four octets.
     pub(super) const IFNAME_ETHER: Self = Self {
         kind: key_type::pair(key_type::IFNAME, key_type::ETHER_ADDR),
@@ -81,6 +107,8 @@ pub(super) struct Element {
 pub(super) struct Seen {
     /// Its key.
     pub(super) key: Vec<u8>,
+    /// Of a map's: what the key leads to.
+    pub(super) data: Option<Vec<u8>>,
     /// What its user data says; `None`: not in our words.
     pub(super) label: Option<Label>,
 }
@@ -162,6 +190,18 @@ impl Table {
         self.message(msg::NEW_SET, NLM_F_CREATE | NLM_F_EXCL, attributes)
     }
 
+    /// Makes a map, as [`create_set`](Self::create_set) makes a set. Equivalent: `nft create map …`.
+    pub(super) fn create_map(self, name: &str, key: Key, data: Key, id: u32) -> Message {
+        const NFT_SET_MAP: u32 = 8;
+        let mut message = self.create_set(name, key, id);
+        message.attributes.extend([
+            Attribute::number(attr::SET_FLAGS, NFT_SET_MAP),
+            Attribute::number(attr::SET_DATA_TYPE, data.kind),
+            Attribute::number(attr::SET_DATA_LENGTH, data.length),
+        ]);
+        message
+    }
+
     /// Asks for a set; `ENOENT` if it or the table is not there.
     pub(super) fn get_set(self, name: &str) -> Message {
         let attributes = vec![
@@ -172,7 +212,19 @@ impl Table {
     }
 
     fn element(self, kind: u16, flags: u16, element: &Element, label: Option<&Label>) -> Message {
+        self.map_element(kind, flags, element, None, label)
+    }
+
+    fn map_element(
+        self,
+        kind: u16,
+        flags: u16,
+        element: &Element,
+        data: Option<&[u8]>,
+        label: Option<&Label>,
+    ) -> Message {
         let mut item = vec![Attribute::data(attr::ELEMENT_KEY, &element.key)];
+        item.extend(data.map(|data| Attribute::data(attr::ELEMENT_DATA, data)));
         if let Some(label) = label {
             item.push(Attribute::Leaf(attr::ELEMENT_USERDATA, label.userdata()));
         }
@@ -187,6 +239,12 @@ impl Table {
     /// Puts an element into its set; `EEXIST` if it is there. Equivalent: `nft create element …`.
     pub(super) fn create_element(self, element: &Element, label: &Label) -> Message {
         self.element(msg::NEW_ELEMENT, NLM_F_CREATE | NLM_F_EXCL, element, Some(label))
+    }
+
+    /// Puts an element into its map; `EEXIST` if there is one with its key.
+    pub(super) fn create_map_element(self, of: &Element, data: &[u8], label: &Label) -> Message {
+        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        self.map_element(msg::NEW_ELEMENT, flags, of, Some(data), Some(label))
     }
 
     /// Puts an element into its set if it is not there. Equivalent: `nft add element …`.
@@ -220,7 +278,10 @@ pub(super) fn elements(answer: &Answer) -> impl Iterator<Item = Seen> {
     attribute::iter(list).filter_map(|(_, item)| {
         let key = attribute::find(item, attr::ELEMENT_KEY)?;
         let key = attribute::find(key, attr::DATA_VALUE)?.to_vec();
+        let data = attribute::find(item, attr::ELEMENT_DATA)
+            .and_then(|data| attribute::find(data, attr::DATA_VALUE))
+            .map(<[u8]>::to_vec);
         let label = attribute::find(item, attr::ELEMENT_USERDATA).and_then(Label::from_userdata);
-        Some(Seen { key, label })
+        Some(Seen { key, data, label })
     })
 }

@@ -34,6 +34,11 @@ pub(super) mod msg {
     pub(crate) const GET_ELEMENT: u16 = NFT | 13;
     pub(crate) const DELETE_ELEMENT: u16 = NFT | 14;
     pub(crate) const GET_GENERATION: u16 = NFT | 16;
+
+    /// `enum cntl_msg_types` of `NFNL_SUBSYS_CTNETLINK`.
+    const CONNTRACK: u16 = 1 << 8;
+    pub(crate) const GET_CONNECTION: u16 = CONNTRACK | 1;
+    pub(crate) const DELETE_CONNECTION: u16 = CONNTRACK | 2;
 }
 
 /// Attributes, one group for each `enum nft_…_attributes`.
@@ -62,8 +67,11 @@ pub(super) mod attr {
 
     pub(crate) const SET_TABLE: u16 = 1;
     pub(crate) const SET_NAME: u16 = 2;
+    pub(crate) const SET_FLAGS: u16 = 3;
     pub(crate) const SET_KEY_TYPE: u16 = 4;
     pub(crate) const SET_KEY_LENGTH: u16 = 5;
+    pub(crate) const SET_DATA_TYPE: u16 = 6;
+    pub(crate) const SET_DATA_LENGTH: u16 = 7;
     pub(crate) const SET_ID: u16 = 10;
     pub(crate) const SET_USERDATA: u16 = 13;
 
@@ -71,6 +79,7 @@ pub(super) mod attr {
     pub(crate) const ELEMENTS_SET: u16 = 2;
     pub(crate) const ELEMENTS_LIST: u16 = 3;
     pub(crate) const ELEMENT_KEY: u16 = 1;
+    pub(crate) const ELEMENT_DATA: u16 = 2;
     pub(crate) const ELEMENT_USERDATA: u16 = 6;
 
     pub(crate) const DATA_VALUE: u16 = 1;
@@ -97,9 +106,38 @@ pub(super) mod attr {
     pub(crate) const CMP_DATA: u16 = 3;
     pub(crate) const LOOKUP_SET: u16 = 1;
     pub(crate) const LOOKUP_REGISTER: u16 = 2;
+    pub(crate) const LOOKUP_TO: u16 = 3;
     pub(crate) const LOOKUP_FLAGS: u16 = 5;
+    pub(crate) const RANGE_REGISTER: u16 = 1;
+    pub(crate) const RANGE_OPERATOR: u16 = 2;
+    pub(crate) const RANGE_FROM: u16 = 3;
+    pub(crate) const RANGE_TO: u16 = 4;
+    pub(crate) const FIB_REGISTER: u16 = 1;
+    pub(crate) const FIB_RESULT: u16 = 2;
+    pub(crate) const FIB_FLAGS: u16 = 3;
+    pub(crate) const CT_REGISTER: u16 = 1;
+    pub(crate) const CT_KEY: u16 = 2;
+    pub(crate) const NAT_TYPE: u16 = 1;
+    pub(crate) const NAT_FAMILY: u16 = 2;
+    pub(crate) const NAT_ADDRESS: u16 = 3;
+    pub(crate) const NAT_PORT: u16 = 5;
     pub(crate) const IMMEDIATE_REGISTER: u16 = 1;
     pub(crate) const IMMEDIATE_DATA: u16 = 2;
+
+    /// `enum ctattr_type` and the enums of what is in these.
+    pub(crate) const CONNECTION_ORIGINAL: u16 = 1;
+    pub(crate) const CONNECTION_REPLY: u16 = 2;
+    pub(crate) const CONNECTION_ID: u16 = 12;
+    pub(crate) const CONNECTION_FILTER: u16 = 25;
+    pub(crate) const FILTER_ORIGINAL: u16 = 1;
+    pub(crate) const TUPLE_IP: u16 = 1;
+    pub(crate) const TUPLE_PROTOCOL: u16 = 2;
+    pub(crate) const IPV4_SOURCE: u16 = 1;
+    pub(crate) const IPV4_DESTINATION: u16 = 2;
+    pub(crate) const IPV6_SOURCE: u16 = 3;
+    pub(crate) const IPV6_DESTINATION: u16 = 4;
+    pub(crate) const PROTOCOL_NUMBER: u16 = 1;
+    pub(crate) const PROTOCOL_DESTINATION_PORT: u16 = 3;
 
     /// `enum nlmsgerr_attrs`: the kernel's words beside an errno.
     pub(crate) const ACK_MESSAGE: u16 = 1;
@@ -111,6 +149,8 @@ pub(super) mod key_type {
     pub(crate) const IPV4_ADDR: u32 = 7;
     pub(crate) const IPV6_ADDR: u32 = 8;
     pub(crate) const ETHER_ADDR: u32 = 9;
+    pub(crate) const INET_PROTO: u32 = 12;
+    pub(crate) const INET_SERVICE: u32 = 13;
     pub(crate) const IFNAME: u32 = 41;
 
     pub(crate) const fn pair(first: u32, second: u32) -> u32 {
