@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::lab::{Lab, assert_same};
 use super::networks::{
-    BRIDGE, MACVLAN, Network, PTP, prepare, undo_shared, with_uplink, witnessed,
+    BRIDGE, MACVLAN, Network, PASSTHRU, PTP, prepare, undo_shared, with_uplink, witnessed,
 };
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
@@ -64,8 +64,11 @@ fn adds_of_ptp() {
 #[test]
 fn adds_of_macvlan() {
     sandbox::run(|| {
-        let kills = kill_adds(&MACVLAN);
-        assert!(kills >= 4 * 11, "{kills}");
+        // With a MAC of its own, and with its parent's.
+        for network in [&MACVLAN, &PASSTHRU] {
+            let kills = kill_adds(network);
+            assert!(kills >= 4 * 11, "{kills}");
+        }
     });
 }
 
