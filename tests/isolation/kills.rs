@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::lab::{Lab, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, MACVLAN, Network, PORTMAP, PTP, TAP, undo_shared,
-    witnessed,
+    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, MACVLAN, Network, PASSTHRU, PORTMAP, PTP, TAP,
+    undo_shared, witnessed,
 };
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
@@ -65,8 +65,11 @@ fn adds_of_ptp() {
 #[test]
 fn adds_of_macvlan() {
     sandbox::run(|| {
-        let kills = kill_adds(&MACVLAN);
-        assert!(kills >= 4 * 11, "{kills}");
+        // With a MAC of its own, and with its parent's.
+        for network in [&MACVLAN, &PASSTHRU] {
+            let kills = kill_adds(network);
+            assert!(kills >= 4 * 11, "{kills}");
+        }
     });
 }
 

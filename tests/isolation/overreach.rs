@@ -80,6 +80,16 @@ fn what_no_grant_gives() {
                 "name=\"eth0\" in host-netns",
             ),
             case(
+                json!({ "attack": "macvlan", "target": "eth1" }),
+                100,
+                "link.create kind=macvlan name=\"eth1\" parent=\"evil0\" parent-netns=host",
+            ),
+            case(
+                json!({ "attack": "vlan-device", "target": "bad0", "number": 4095 }),
+                100,
+                "parent-netns=host vlan=4095",
+            ),
+            case(
                 json!({ "attack": "delete", "target": "docker0" }),
                 100,
                 "link.delete name=\"docker0\"",
@@ -291,7 +301,7 @@ fn names_that_no_kernel_takes() {
         long.as_str(),
     ];
     for name in names {
-        for attack in ["bridge", "veth", "veth-peer"] {
+        for attack in ["bridge", "veth", "veth-peer", "macvlan"] {
             all(&[case(json!({ "attack": attack, "target": name }), 999, "")], 4);
         }
         // A name that no link can have is no link's.
@@ -322,6 +332,13 @@ fn values_that_make_no_sense() {
             number("vlan-backwards", 0, "VLANs 9 to 3"),
             number("mtu", u32::MAX, "EINVAL"),
             number("mtu", 1, "EINVAL"),
+            case(
+                json!({ "attack": "macvlan", "target": "bad0", "number": u32::MAX }),
+                999,
+                "EINVAL",
+            ),
+            case(json!({ "attack": "passthru-mac", "target": "bad0" }), 999, "it has its parent's"),
+            case(json!({ "attack": "ipvlan-mac", "target": "bad0" }), 999, "it has its parent's"),
             number("guard-inside", 0, "it is no port of a bridge of the node"),
             number("wrong-master", 0, "is in container-netns, its master"),
             case(
@@ -331,7 +348,7 @@ fn values_that_make_no_sense() {
             ),
             case(json!({ "attack": "open", "value": "relative" }), 100, "data-dir=\"relative\""),
             case(json!({ "attack": "route", "value": "10.30.0.0/16" }), 999, "EEXIST"),
-        ][..14],
+        ][..17],
         4,
     );
 }

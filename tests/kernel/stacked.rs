@@ -83,6 +83,7 @@ fn macvlans_stand_on_their_parent(w: &mut World<'_>) {
     macvlan_on(w, Host, "m0", MacvlanMode::Bridge).unwrap();
     let made = w.link(Host, "m0");
     assert_eq!((made.kind.as_str(), made.mtu), ("macvlan", 1500));
+    assert_eq!(made.mode, Some("bridge"));
     assert_eq!(made.parent, Some(parent.index));
     assert_ne!(made.mac, Some(mac(1)));
     w.addr(Host, "m0", "10.1.0.1/24").unwrap();
@@ -212,6 +213,7 @@ fn ipvlans_share_their_parents_mac(w: &mut World<'_>) {
     w.look();
     w.create(Host, &link("i1", KindSpec::Ipvlan { parent, mode: IpvlanMode::L3 })).unwrap();
     w.create(Host, &link("i2", KindSpec::Ipvlan { parent, mode: IpvlanMode::L3s })).unwrap();
+    assert_eq!(w.link(Container, "eth0").mode, Some("l3s"), "the parent's, for all of them");
     let lo = w.parent(Host, "lo");
     assert_eq!(w.create(Host, &ipvlan("i3", lo)), Err(Errno::EINVAL));
 }
@@ -268,6 +270,7 @@ fn vlans_stand_on_their_parent(w: &mut World<'_>) {
     w.create(Container, &LinkSpec { mtu: Some(1400), ..vlan("eth0", parent, 5) }).unwrap();
     let made = w.link(Container, "eth0");
     assert_eq!((made.kind.as_str(), made.mtu, made.mac), ("vlan", 1400, Some(mac(1))));
+    assert_eq!(made.vlan_id, Some(5));
     w.create(Host, &vlan("p0.6", parent, 6)).unwrap();
     let upper = w.parent(Host, "p0.6");
     w.create(Host, &vlan("p0.6.6", upper, 6)).unwrap();

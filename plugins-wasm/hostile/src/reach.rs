@@ -3,8 +3,8 @@
 use wasmcni_sdk::bindings::wasmcni::cni::delegate;
 use wasmcni_sdk::bindings::wasmcni::net::types::IpNetwork;
 use wasmcni_sdk::net::{
-    self, BridgeSpec, Detection, Link, Netns, Role, RouteSpec, Switch, Tagging, TapSpec, VethSpec,
-    VlanRange,
+    self, BridgeSpec, ChildSpec, Detection, IpvlanMode, Link, MacvlanMode, Netns, Role, RouteSpec,
+    Switch, Tagging, TapSpec, VethSpec, VlanRange,
 };
 use wasmcni_sdk::{CniResult, Error, Mac, code, meta, nat, reservations, resolv_conf};
 
@@ -27,6 +27,25 @@ pub(crate) fn run(conf: &Conf, made: &Made) -> Result<(), Error> {
         "veth" => veth(&container()?, &host()?, &conf.target, None),
         "veth-peer" => veth(&container()?, &host()?, "eth9", Some(conf.target.clone())),
         "veth-inside" => veth(&container()?, &container()?, "eth9", Some(conf.target.clone())),
+        "macvlan" => {
+            let spec = child(conf, None);
+            let parent = bridge(made)?;
+            Ok(container()?.create_macvlan(&spec, parent, MacvlanMode::Bridge, None).map(drop)?)
+        }
+        "passthru-mac" => {
+            let spec = child(conf, Some((2, 0, 0, 0, 0, 1)));
+            let parent = bridge(made)?;
+            Ok(container()?.create_macvlan(&spec, parent, MacvlanMode::Passthru, None).map(drop)?)
+        }
+        "ipvlan-mac" => {
+            let spec = child(conf, Some((2, 0, 0, 0, 0, 1)));
+            Ok(container()?.create_ipvlan(&spec, bridge(made)?, IpvlanMode::L2).map(drop)?)
+        }
+        "vlan-device" => {
+            let spec = ChildSpec { mtu: None, ..child(conf, None) };
+            let id = u16::try_from(conf.number).unwrap_or(u16::MAX);
+            Ok(container()?.create_vlan(&spec, bridge(made)?, id).map(drop)?)
+        }
         "find" => match host()?.find_link(&conf.target)? {
             Some(_) => Ok(()),
             None => Err(Error::new(code::INTERNAL, "there is none")),
@@ -120,6 +139,10 @@ fn tap(netns: &Netns, name: &str) -> Result<(), Error> {
         group: None,
     };
     Ok(netns.create_tap(&spec).map(drop)?)
+}
+
+fn child(conf: &Conf, mac: Option<(u8, u8, u8, u8, u8, u8)>) -> ChildSpec {
+    ChildSpec { name: conf.target.clone(), mtu: (conf.number != 0).then_some(conf.number), mac }
 }
 
 fn route(netns: &Netns, link: &Link, destination: IpNetwork) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Links come, go, move and change.
 
-use super::super::{Errno, IfIndex, KindSpec, LinkChange, LinkSpec, Parent};
+use super::super::{Errno, IfIndex, IpvlanMode, KindSpec, LinkChange, LinkSpec, Parent};
 use super::device::{Chosen, Device, Ipv6, Kind};
 use super::rules;
 use super::state::{Answer, DeviceId, NetnsKey, Node, Roles};
@@ -44,7 +44,9 @@ impl Node {
                 let parent = self.beside(self.parent(roles, *parent)?, "ipvlan")?;
                 self.may_carry_ipvlan(parent)?;
                 let kind = Kind::Ipvlan { parent, mode: *mode };
-                self.create_upper(netns, spec, kind, parent)?
+                let id = self.create_upper(netns, spec, kind, parent)?;
+                self.set_ipvlan_mode(parent, *mode)?;
+                id
             }
             KindSpec::Macvlan { parent, mode, broadcast_queue } => {
                 let parent = self.beside(self.parent(roles, *parent)?, "macvlan")?;
@@ -60,6 +62,16 @@ impl Node {
         };
         self.settle()?;
         Ok(id)
+    }
+
+    /// `ipvlan_set_port_mode`: all ipvlans of a parent have one mode, that of the last one made.
+    fn set_ipvlan_mode(&mut self, parent: DeviceId, wanted: IpvlanMode) -> Answer<()> {
+        for upper in self.uppers(parent) {
+            if let Kind::Ipvlan { mode, .. } = &mut self.dev_mut(upper)?.kind {
+                *mode = wanted;
+            }
+        }
+        Ok(())
     }
 
     fn name_is_free(&self, netns: NetnsKey, name: &IfName) -> Answer<()> {
