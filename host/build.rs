@@ -22,7 +22,8 @@ mod kernel {
 }
 
 /// CNI type and package of each bundled plugin.
-const PLUGINS: [&str; 6] = ["bandwidth", "bridge", "host-local", "loopback", "ptp", "static"];
+const PLUGINS: [&str; 7] =
+    ["bandwidth", "bridge", "firewall", "host-local", "loopback", "ptp", "static"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;

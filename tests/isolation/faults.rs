@@ -6,7 +6,8 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, undo_shared, witnessed,
+    BANDWIDTH, BRIDGE, FIREWALL, HOST_LOCAL, ISOLATED, LOOPBACK, Network, PTP, VLAN, undo_shared,
+    witnessed,
 };
 use crate::harness::netns::Netns;
 use crate::harness::sandbox;
@@ -173,6 +174,7 @@ fn sim_adds() {
         (&LOOPBACK, 1),
         (&HOST_LOCAL, 0),
         (&BANDWIDTH, 5),
+        (&FIREWALL, 3),
     ];
     for (network, operations) in least {
         let count = adds_that_fail(&fresh_sim(network), network, KINDS);
@@ -192,9 +194,15 @@ fn sim_undos() {
 
 #[test]
 fn sim_dels() {
-    for (network, operations) in
-        [(&BRIDGE, 3), (&VLAN, 1), (&PTP, 2), (&LOOPBACK, 1), (&HOST_LOCAL, 0), (&BANDWIDTH, 3)]
-    {
+    for (network, operations) in [
+        (&BRIDGE, 3),
+        (&VLAN, 1),
+        (&PTP, 2),
+        (&LOOPBACK, 1),
+        (&HOST_LOCAL, 0),
+        (&BANDWIDTH, 3),
+        (&FIREWALL, 3),
+    ] {
         let count = dels_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
     }
@@ -258,6 +266,6 @@ fn linux_ptp_and_loopback() {
 }
 
 #[test]
-fn linux_bandwidth() {
-    on_linux(&[(&BANDWIDTH, 5)]);
+fn linux_bandwidth_and_firewall() {
+    on_linux(&[(&BANDWIDTH, 5), (&FIREWALL, 3)]);
 }

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::lab::{Lab, assert_same};
-use super::networks::{BANDWIDTH, BRIDGE, Network, PTP, undo_shared, witnessed};
+use super::networks::{BANDWIDTH, BRIDGE, FIREWALL, Network, PTP, undo_shared, witnessed};
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
 use crate::harness::sandbox;
@@ -66,6 +66,14 @@ fn adds_of_bandwidth() {
     });
 }
 
+#[test]
+fn adds_of_firewall() {
+    sandbox::run(|| {
+        let kills = kill_adds(&FIREWALL);
+        assert!(kills >= 4 * 3, "{kills}");
+    });
+}
+
 /// Of a runtime that never comes back for the container, GC alone is there.
 #[test]
 fn adds_that_only_gc_hears_of() {
@@ -89,7 +97,7 @@ fn adds_that_only_gc_hears_of() {
 #[test]
 fn dels() {
     sandbox::run(|| {
-        for network in [&BRIDGE, &PTP, &BANDWIDTH] {
+        for network in [&BRIDGE, &PTP, &BANDWIDTH, &FIREWALL] {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
             network.prepare(&lab);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wasmcni::component::{Bundled, find};
 use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
-use wasmcni::kernel::{Kernel, KindSpec, LinkSpec, Role, SysctlKey};
+use wasmcni::kernel::{Kernel, KindSpec, LinkChange, LinkSpec, Role, SysctlKey};
 
 use super::lab::{Lab, Machine, netns};
 use crate::harness::netns as witness;
@@ -45,19 +45,29 @@ pub(crate) const BANDWIDTH: Network = Network {
         })
     },
 };
+/// The same, its veth a port of a bridge.
+pub(crate) const FIREWALL: Network = Network {
+    plugin: "firewall",
+    more: || json!({ "ingressPolicy": "isolated", "prevResult": former() }),
+};
 pub(crate) const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
 
-/// The node's end of the veth that chained plugins find.
+/// The node's end of the veth that chained plugins find, and the bridge that it is on.
 const FORMER: &str = "former0";
+const FORMER_BRIDGE: &str = "former-br0";
 
 /// What the plugin before a chained one says.
 fn former() -> Value {
     json!({
         "cniVersion": "1.1.0",
-        "interfaces": [{ "name": FORMER }, { "name": "eth0", "sandbox": "/run/netns/blue" }],
+        "interfaces": [
+            { "name": FORMER_BRIDGE },
+            { "name": FORMER },
+            { "name": "eth0", "sandbox": "/run/netns/blue" },
+        ],
         "ips": [
-            { "interface": 1, "address": "10.40.0.2/24" },
-            { "interface": 1, "address": "fd00:40::2/64" },
+            { "interface": 2, "address": "10.40.0.2/24" },
+            { "interface": 2, "address": "fd00:40::2/64" },
         ],
     })
 }
@@ -67,15 +77,30 @@ impl Network {
     pub(crate) fn prepare(&self, lab: &Lab) {
         prepare(lab);
         let mut kernel = kernel_of(lab);
-        let name = FORMER.try_into().unwrap();
-        if (self.more)()["prevResult"].is_null()
-            || kernel.link_by_name(Role::Host, &name).unwrap().is_some()
-        {
+        let name = "eth0".try_into().unwrap();
+        let chained = !(self.more)()["prevResult"].is_null();
+        if !chained || kernel.link_by_name(Role::Container, &name).unwrap().is_some() {
             return;
         }
+        // Of a container that was there before: its links go a moment after it.
+        for name in [FORMER, FORMER_BRIDGE] {
+            let found = kernel.link_by_name(Role::Host, &name.try_into().unwrap()).unwrap();
+            if let Some(link) = found {
+                let _ = kernel.link_delete(Role::Host, link.index);
+            }
+        }
+        let name = FORMER.try_into().unwrap();
         let peer = "eth0".try_into().unwrap();
         let kind = KindSpec::Veth { peer, peer_netns: Role::Container, peer_mac: None };
-        kernel.link_create(Role::Host, &LinkSpec { name, mtu: None, mac: None, kind }).unwrap();
+        let spec = LinkSpec { name, mtu: None, mac: None, kind };
+        let port = kernel.link_create(Role::Host, &spec).unwrap();
+        let kind = KindSpec::Bridge { vlan_filtering: false };
+        let name = FORMER_BRIDGE.try_into().unwrap();
+        let mac = Some("02:00:5e:00:53:08".parse().unwrap());
+        let spec = LinkSpec { name, mtu: None, mac, kind };
+        let bridge = kernel.link_create(Role::Host, &spec).unwrap();
+        let master = LinkChange::Master(Some(bridge.index));
+        kernel.link_set(Role::Host, port.index, &master).unwrap();
     }
 
     pub(crate) fn plugin(&self) -> &'static Bundled {
@@ -133,7 +158,11 @@ pub(crate) fn prepare(lab: &Lab) {
 pub(crate) fn undo_shared(lab: &Lab) {
     let mut kernel = kernel_of(lab);
     let links = kernel.links(Role::Host).unwrap();
-    for link in links.iter().rev().filter(|link| !["lo", FORMER].contains(&link.name.as_str())) {
+    for link in links
+        .iter()
+        .rev()
+        .filter(|link| !["lo", FORMER, FORMER_BRIDGE].contains(&link.name.as_str()))
+    {
         // One end of a pair may have gone with the other.
         if kernel.link_by_index(Role::Host, link.index).unwrap().is_some() {
             kernel.link_delete(Role::Host, link.index).unwrap();
@@ -151,7 +180,7 @@ pub(crate) fn witnessed(lab: &Lab) {
     assert_eq!(lab.files(), [""; 0]);
     if require("ip") {
         let mut names = witness::names(&witness::ip_json(&["link"]));
-        names.retain(|name| name != FORMER);
+        names.retain(|name| ![FORMER, FORMER_BRIDGE].contains(&name.as_str()));
         assert_eq!(names, ["lo"]);
         let routes = witness::ip_json(&["route", "show", "table", "all"]);
         let by = |route: &Value| route["dev"].as_str().map(str::to_owned);

@@ -30,6 +30,7 @@ pub(super) fn observe(container: &Path) -> Vec<String> {
         lines.extend(netns(&mut kernel, *role).into_iter().map(|line| format!("{role}: {line}")));
     }
     lines.extend(kernel.masquerades().unwrap().iter().map(|entry| format!("{entry:?}")));
+    lines.extend(kernel.admissions().unwrap().iter().map(|entry| format!("{entry:?}")));
     lines.extend(kernel.spoof_guards().unwrap().iter().map(|guard| format!("{guard:?}")));
     lines
 }

@@ -43,7 +43,9 @@ impl Seen {
     pub(crate) fn as_a_witness_sees(&self) -> Self {
         let mut seen = self.clone();
         seen.0.retain(|thing, _| {
-            !["masquerade", "guard", "shaping"].iter().any(|word| thing.starts_with(word))
+            !["masquerade", "guard", "shaping", "admission"]
+                .iter()
+                .any(|word| thing.starts_with(word))
         });
         seen
     }
@@ -84,6 +86,10 @@ pub(crate) fn observe(kernel: &mut dyn Kernel) -> Seen {
     }
     for entry in kernel.masquerades().unwrap() {
         seen.put(format!("masquerade {}", entry.source), "owner", entry.owner.container_id);
+    }
+    for entry in kernel.admissions().unwrap() {
+        let words = format!("{:?} {}", entry.apart, entry.owner.container_id);
+        seen.put(format!("admission {}", entry.address), "apart and owner", words);
     }
     for entry in kernel.spoof_guards().unwrap() {
         let words = format!("{} {}", entry.mac, entry.owner.container_id);

@@ -7,6 +7,7 @@ mod bridge_ports;
 mod check;
 mod configs;
 mod connectivity;
+mod firewall;
 mod host_local;
 mod host_local_ranges;
 mod loopback;

@@ -9,6 +9,7 @@ mod addresses;
 mod attachments;
 mod bandwidth;
 mod coexistence;
+mod firewall;
 mod json;
 mod refusals;
 mod state;

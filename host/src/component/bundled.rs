@@ -53,9 +53,10 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 6] = [
+pub static BUNDLED: [Bundled; 7] = [
     bundled!("bandwidth", "limits what a container sends and receives by token buckets"),
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
+    bundled!("firewall", "lets containers through the node's firewall, and keeps bridges apart"),
     bundled!("host-local", "hands out addresses from ranges, kept in files of the node"),
     bundled!("loopback", "raises the loopback interface"),
     bundled!("ptp", "connects a container to the node by a veth pair and routes"),

@@ -5,6 +5,7 @@
 
 mod address;
 mod bridge;
+mod firewall;
 mod intents;
 mod link;
 mod reservations;

@@ -3,6 +3,7 @@
 mod bridge_port;
 mod convert;
 mod delegate;
+mod firewall;
 mod link;
 mod log;
 mod nat;
@@ -170,6 +171,9 @@ pub(crate) fn link(linker: &mut Linker<Ctx>, interfaces: &[String]) -> wasmtime:
             "wasmcni:net/nat@0.1.0" => net::nat::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?,
             "wasmcni:net/spoof-guard@0.1.0" => {
                 net::spoof_guard::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
+            "wasmcni:net/firewall@0.1.0" => {
+                net::firewall::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
             "wasmcni:net/shaping@0.1.0" => {
                 net::shaping::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;

@@ -14,8 +14,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
-    IfIndex, LinkChange, Masquerade, NetnsId, PortChange, Role, RouteSpec, SpoofGuard, SysctlKey,
-    VlanEntry, Way,
+    Admission, IfIndex, LinkChange, Masquerade, NetnsId, PortChange, Role, RouteSpec, SpoofGuard,
+    SysctlKey, VlanEntry, Way,
 };
 use crate::names::{IfName, Mac, PluginName};
 
@@ -116,6 +116,8 @@ pub enum Undo {
     Masquerade(Masquerade),
     /// Remove a spoof guard.
     SpoofGuard(SpoofGuard),
+    /// Remove an admission.
+    Admission(Admission),
     /// Take a limit of bandwidth from a link.
     Limit {
         /// Where.
@@ -155,6 +157,7 @@ impl Undo {
             | Self::Limit { at, .. } => Some(*at),
             Self::Masquerade(_)
             | Self::SpoofGuard(_)
+            | Self::Admission(_)
             | Self::Reservation { .. }
             | Self::Native { .. } => None,
         }

@@ -89,6 +89,7 @@ impl Undoing<'_> {
             Undo::Native { plugin } => self.reservations.native_del(plugin),
             Undo::Masquerade(entry) => said(self.kernel.masquerade_delete(entry)),
             Undo::SpoofGuard(guard) => said(self.kernel.spoof_guard_delete(guard)),
+            Undo::Admission(entry) => said(self.kernel.admission_delete(entry)),
             Undo::Link { at, .. }
             | Undo::Address { at, .. }
             | Undo::Route { at, .. }
@@ -131,6 +132,7 @@ impl Undoing<'_> {
             Undo::Limit { link, way: Way::Ingress, .. } => self.kernel.redirect_delete(role, *link),
             Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
+            | Undo::Admission(_)
             | Undo::Reservation { .. }
             | Undo::Native { .. } => Ok(()),
         }
@@ -170,6 +172,7 @@ impl Undoing<'_> {
             | Undo::Limit { .. }
             | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
+            | Undo::Admission(_)
             | Undo::Reservation { .. }
             | Undo::Native { .. } => return self.alone,
         };

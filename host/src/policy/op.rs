@@ -239,6 +239,7 @@ const SYSCTL: Key = must("key", Holds::SysctlKey);
 const DESTINATION: Key = must("to", Holds::Destination);
 const TABLE: Key =
     Key { name: "table", holds: Holds::Number(1, u32::MAX), need: Need::Else(MAIN_TABLE) };
+const ADMIN: Key = must("admin", Holds::Text);
 const VLANS: Key = must("vlan", Holds::Number(1, 4094));
 
 /// Every kind of act. A function of the WIT is bound to them by [`IMPORTS`].
@@ -277,6 +278,8 @@ pub static OPS: &[OpKind] = &[
     anywhere("nat.masquerade", &[WITHIN]),
     anywhere("spoof-guard.pin", &[NAME]),
     here("shaping.limit", &[NAME]),
+    anywhere("firewall.admit", &[WITHIN, ADMIN]),
+    anywhere("firewall.admit-apart", &[WITHIN, ADMIN, must("bridge", Holds::Link)]),
     anywhere("delegate.run", &[must("plugin", Holds::Plugin)]),
     anywhere("reservations.open", &[must("data-dir", Holds::Path)]),
     anywhere("reservations.reserve", &[WITHIN]),
@@ -291,6 +294,7 @@ const SYSCTLS: &str = "wasmcni:net/sysctl@0.1.0";
 const FORWARDING: &str = "wasmcni:net/forwarding@0.1.0";
 const NAT: &str = "wasmcni:net/nat@0.1.0";
 const SPOOF_GUARD: &str = "wasmcni:net/spoof-guard@0.1.0";
+const FIREWALL: &str = "wasmcni:net/firewall@0.1.0";
 const SHAPING: &str = "wasmcni:net/shaping@0.1.0";
 const RESERVATIONS: &str = "wasmcni:ipam/reservations@0.1.0";
 const RESOLV_CONF: &str = "wasmcni:ipam/resolv-conf@0.1.0";
@@ -346,6 +350,11 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (SHAPING, "limit-ingress", &["shaping.limit"]),
     (SHAPING, "difference", &["shaping.limit"]),
     (SHAPING, "clear", &[]),
+    (FIREWALL, "available", &["firewall.admit"]),
+    (FIREWALL, "admit", &["firewall.admit"]),
+    (FIREWALL, "admit-apart", &["firewall.admit-apart"]),
+    (FIREWALL, "admitted", &["firewall.admit"]),
+    (FIREWALL, "clear", &[]),
     (RESERVATIONS, "open", &["reservations.open"]),
     (RESERVATIONS, "[resource-drop]store", &[]),
     (RESERVATIONS, "[method]store.held", &[]),

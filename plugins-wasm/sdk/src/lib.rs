@@ -49,6 +49,7 @@
 pub mod bindings;
 pub mod conf;
 mod error;
+pub mod firewall;
 pub mod iface;
 pub mod ipam;
 pub mod log;

@@ -27,9 +27,9 @@ use nix::errno::Errno;
 pub use netns::{ContainerNetns, NetnsError};
 
 use super::{
-    Address, AddressSpec, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId,
-    PortChange, Result, Role, Route, RouteSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket,
-    VlanEntry,
+    Address, AddressSpec, Admission, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade,
+    NetnsId, PortChange, Result, Role, Route, RouteSpec, Shaping, SpoofGuard, SysctlKey,
+    TokenBucket, VlanEntry,
 };
 use crate::names::IfName;
 use netns::Netns;
@@ -278,6 +278,18 @@ impl Kernel for LinuxKernel {
 
     fn spoof_guards(&mut self) -> Result<Vec<SpoofGuard>> {
         self.nftables()?.spoof_guards()
+    }
+
+    fn admission_add(&mut self, admission: &Admission, admin: &str) -> Result<()> {
+        self.nftables()?.admission_add(admission, admin)
+    }
+
+    fn admission_delete(&mut self, admission: &Admission) -> Result<()> {
+        self.nftables()?.admission_delete(admission)
+    }
+
+    fn admissions(&mut self) -> Result<Vec<Admission>> {
+        self.nftables()?.admissions()
     }
 
     fn bucket_add(&mut self, netns: Role, link: IfIndex, bucket: &TokenBucket) -> Result<()> {

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::{Masquerade, SpoofGuard};
+use super::super::{Admission, Masquerade, SpoofGuard};
 use super::device::{Dad, Device, Ipv6, Kind};
 use super::state::{DeviceId, NetnsKey, Node};
 
@@ -20,6 +20,8 @@ pub struct State {
     pub masquerades: BTreeMap<String, Masquerade>,
     /// Spoof guards of the host netns, by port.
     pub spoof_guards: BTreeMap<String, SpoofGuard>,
+    /// Addresses that are let through, of the host netns.
+    pub admissions: BTreeMap<String, Admission>,
 }
 
 /// A network namespace in a [`State`].
@@ -125,6 +127,11 @@ impl Node {
                 .collect(),
             spoof_guards: spoof_guards
                 .map(|entry| (entry.port.to_string(), entry.clone()))
+                .collect(),
+            admissions: self
+                .admissions
+                .iter()
+                .map(|entry| (entry.address.to_string(), entry.clone()))
                 .collect(),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::super::{Errno, IfIndex, Masquerade, NetnsId, Role, SpoofGuard};
+use super::super::{Admission, Errno, IfIndex, Masquerade, NetnsId, Role, SpoofGuard};
 use super::device::{Chosen, Device, Ipv6, Kind};
 use crate::names::{IfName, Mac};
 
@@ -49,6 +49,7 @@ pub(super) struct Node {
     pub(super) devices: BTreeMap<DeviceId, Device>,
     pub(super) masquerades: Vec<Masquerade>,
     pub(super) spoof_guards: Vec<SpoofGuard>,
+    pub(super) admissions: Vec<Admission>,
     /// Time since the node began; it passes only in waits.
     pub(super) now: Duration,
     next_netns: u32,
@@ -108,6 +109,7 @@ impl Node {
             devices: BTreeMap::new(),
             masquerades: Vec::new(),
             spoof_guards: Vec::new(),
+            admissions: Vec::new(),
             now: Duration::ZERO,
             next_netns: 0,
             next_device: 0,

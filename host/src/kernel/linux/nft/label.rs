@@ -30,10 +30,15 @@ pub(super) struct Purpose(pub(super) &'static str);
 impl Purpose {
     /// As a comment.
     pub(super) fn userdata(self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        push_field(&mut bytes, COMMENT, &[self.0.as_bytes(), b"\0"].concat());
-        bytes
+        comment(self.0)
     }
+}
+
+/// The user data of a rule, or of something else that has comments.
+pub(super) fn comment(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    push_field(&mut bytes, COMMENT, &[text.as_bytes(), b"\0"].concat());
+    bytes
 }
 
 /// A set's user data that says that its keys are in the machine's byte order

@@ -23,7 +23,9 @@ pub(super) mod msg {
     pub(crate) const NEW_TABLE: u16 = NFT;
     pub(crate) const GET_TABLE: u16 = NFT | 1;
     pub(crate) const NEW_CHAIN: u16 = NFT | 3;
+    pub(crate) const GET_CHAIN: u16 = NFT | 4;
     pub(crate) const NEW_RULE: u16 = NFT | 6;
+    pub(crate) const GET_RULE: u16 = NFT | 7;
     pub(crate) const NEW_SET: u16 = NFT | 9;
     pub(crate) const GET_SET: u16 = NFT | 10;
     pub(crate) const NEW_ELEMENT: u16 = NFT | 12;
@@ -53,6 +55,7 @@ pub(super) mod attr {
     pub(crate) const RULE_TABLE: u16 = 1;
     pub(crate) const RULE_CHAIN: u16 = 2;
     pub(crate) const RULE_EXPRESSIONS: u16 = 4;
+    pub(crate) const RULE_USERDATA: u16 = 7;
 
     pub(crate) const SET_TABLE: u16 = 1;
     pub(crate) const SET_NAME: u16 = 2;
@@ -77,6 +80,9 @@ pub(super) mod attr {
 
     pub(crate) const META_REGISTER: u16 = 1;
     pub(crate) const META_KEY: u16 = 2;
+    pub(crate) const META_SOURCE_REGISTER: u16 = 3;
+    pub(crate) const CT_REGISTER: u16 = 1;
+    pub(crate) const CT_KEY: u16 = 2;
     pub(crate) const PAYLOAD_REGISTER: u16 = 1;
     pub(crate) const PAYLOAD_BASE: u16 = 2;
     pub(crate) const PAYLOAD_OFFSET: u16 = 3;
