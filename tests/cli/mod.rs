@@ -83,7 +83,7 @@ fn a_name_that_is_no_plugins_is_answered_as_its_caller_understands() {
         let runtime = Exec::of(&called).attachment("ADD", "a", "/none", "eth0").run();
         let (code, details) = runtime.failure();
         assert_eq!(code, 7);
-        assert!(details.contains("bridge, host-local"), "{details}");
+        assert!(details.contains("bridge, ") && details.contains(", host-local"), "{details}");
     }
 }
 
