@@ -22,10 +22,11 @@ mod kernel {
 }
 
 /// CNI type and package of each bundled plugin.
-const PLUGINS: [&str; 14] = [
+const PLUGINS: [&str; 15] = [
     "bandwidth",
     "bridge",
     "dummy",
+    "firewall",
     "flannel",
     "host-device",
     "host-local",

@@ -167,6 +167,11 @@ pub(crate) fn nft_json() -> Value {
     json(&succeed(Command::new("nft").args(["-j", "list", "ruleset"])))
 }
 
+/// `nft ARGUMENT…` in the calling thread's namespace, which must succeed.
+pub(crate) fn nft(arguments: &[&str]) -> String {
+    succeed(Command::new("nft").args(arguments))
+}
+
 /// Every rule and set of the calling thread's namespace goes.
 pub(crate) fn flush_nft() {
     succeed(Command::new("nft").args(["flush", "ruleset"]));

@@ -52,6 +52,15 @@ pub(crate) fn require_reference() -> bool {
     ))
 }
 
+/// Is iptables here, in the kind that makes nftables' rules? As [`require`].
+pub(crate) fn has_iptables() -> bool {
+    let output = std::process::Command::new("iptables").arg("-V").output();
+    if output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("nf_tables")) {
+        return true;
+    }
+    missing("whether packets pass iptables' rules: needs iptables-nft (apt install iptables)")
+}
+
 fn missing(what: &str) -> bool {
     assert!(env::var_os("CI").is_none(), "{what}");
     notice(what);

@@ -6,8 +6,8 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, CHAINED, DUMMY, FLANNEL, HOST_DEVICE, HOST_LOCAL, IPVLAN, ISOLATED,
-    LOOPBACK, MACVLAN, MACVLAN_L2, Network, PASSTHRU, PORTMAP, PTP, TAP, VLAN, VLAN_LINK,
+    BANDWIDTH, BRIDGE, CHAINED, DUMMY, FIREWALL, FLANNEL, HOST_DEVICE, HOST_LOCAL, IPVLAN,
+    ISOLATED, LOOPBACK, MACVLAN, MACVLAN_L2, Network, PASSTHRU, PORTMAP, PTP, TAP, VLAN, VLAN_LINK,
     undo_shared, witnessed,
 };
 use crate::harness::netns::{Netns, has_kind};
@@ -204,6 +204,7 @@ fn sim_adds() {
         (&BANDWIDTH, 5),
         (&TAP, 7),
         (&PORTMAP, 2),
+        (&FIREWALL, 3),
     ];
     for (network, operations) in least {
         let count = adds_that_fail(&fresh_sim(network), network, KINDS);
@@ -243,6 +244,7 @@ fn sim_dels() {
         (&BANDWIDTH, 3),
         (&TAP, 1),
         (&PORTMAP, 2),
+        (&FIREWALL, 3),
     ] {
         let count = dels_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
@@ -323,8 +325,8 @@ fn linux_flannel() {
 }
 
 #[test]
-fn linux_bandwidth() {
-    on_linux(&[(&BANDWIDTH, 5)]);
+fn linux_bandwidth_and_firewall() {
+    on_linux(&[(&BANDWIDTH, 5), (&FIREWALL, 3)]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::lab::{Lab, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, FLANNEL, HOST_DEVICE, MACVLAN, Network, PASSTHRU, PORTMAP, PTP, TAP,
-    undo_shared, witnessed,
+    BANDWIDTH, BRIDGE, FIREWALL, FLANNEL, HOST_DEVICE, MACVLAN, Network, PASSTHRU, PORTMAP, PTP,
+    TAP, undo_shared, witnessed,
 };
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
@@ -115,6 +115,14 @@ fn adds_of_tap() {
     }
 }
 
+#[test]
+fn adds_of_firewall() {
+    sandbox::run(|| {
+        let kills = kill_adds(&FIREWALL);
+        assert!(kills >= 4 * 3, "{kills}");
+    });
+}
+
 /// Of a runtime that never comes back for the container, GC alone is there.
 #[test]
 fn adds_that_only_gc_hears_of() {
@@ -139,7 +147,7 @@ fn adds_that_only_gc_hears_of() {
 fn dels() {
     sandbox::run(|| {
         // The last one has the node without IPv6.
-        for network in [&BRIDGE, &PTP, &FLANNEL, &BANDWIDTH, &PORTMAP, &HOST_DEVICE] {
+        for network in [&BRIDGE, &PTP, &FLANNEL, &BANDWIDTH, &FIREWALL, &PORTMAP, &HOST_DEVICE] {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
             network.prepare(&lab);

@@ -108,6 +108,11 @@ pub(crate) const BANDWIDTH: Network = Network {
         })
     },
 };
+/// The same, its veth a port of a bridge.
+pub(crate) const FIREWALL: Network = Network {
+    plugin: "firewall",
+    more: || json!({ "ingressPolicy": "isolated", "prevResult": former() }),
+};
 pub(crate) const TAP: Network =
     Network { plugin: "tap", more: || json!({ "multiQueue": true, "owner": 0, "mtu": 1400 }) };
 pub(crate) const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
@@ -147,25 +152,30 @@ impl Network {
 /// A device of the node, and the other end of its cable.
 const DEVICE: &str = "ens5";
 const CABLE: &str = "cable";
-/// The node's end of the veth that chained plugins find.
+/// The node's end of the veth that chained plugins find, and the bridge that it is on.
 const FORMER: &str = "former0";
+const FORMER_BRIDGE: &str = "former-br0";
 
 /// Both ends of the node's way out.
 const UPLINK: [&str; 2] = ["up0", "up1"];
 
 /// Is the link there before any attachment?
 fn stands(name: &str) -> bool {
-    ["lo", DEVICE, CABLE, FORMER].contains(&name) || UPLINK.contains(&name)
+    ["lo", DEVICE, CABLE, FORMER, FORMER_BRIDGE].contains(&name) || UPLINK.contains(&name)
 }
 
 /// What the plugin before a chained one says.
 fn former() -> Value {
     json!({
         "cniVersion": "1.1.0",
-        "interfaces": [{ "name": FORMER }, { "name": "eth0", "sandbox": "/run/netns/blue" }],
+        "interfaces": [
+            { "name": FORMER_BRIDGE },
+            { "name": FORMER },
+            { "name": "eth0", "sandbox": "/run/netns/blue" },
+        ],
         "ips": [
-            { "interface": 1, "address": "10.40.0.2/24" },
-            { "interface": 1, "address": "fd00:40::2/64" },
+            { "interface": 2, "address": "10.40.0.2/24" },
+            { "interface": 2, "address": "fd00:40::2/64" },
         ],
     })
 }
@@ -201,9 +211,26 @@ fn make_device(kernel: &mut dyn Kernel) {
 }
 
 fn make_former(kernel: &mut dyn Kernel) {
-    if kernel.link_by_name(Role::Host, &FORMER.try_into().unwrap()).unwrap().is_none() {
-        make_veth(kernel, FORMER, (Role::Container, "eth0"));
+    if kernel.link_by_name(Role::Container, &"eth0".try_into().unwrap()).unwrap().is_some() {
+        return;
     }
+    // Of a container that was there before: its links go a moment after it.
+    for name in [FORMER, FORMER_BRIDGE] {
+        let found = kernel.link_by_name(Role::Host, &name.try_into().unwrap()).unwrap();
+        if let Some(link) = found {
+            let _ = kernel.link_delete(Role::Host, link.index);
+        }
+    }
+    let port = make_veth(kernel, FORMER, (Role::Container, "eth0"));
+    let spec = LinkSpec {
+        name: FORMER_BRIDGE.try_into().unwrap(),
+        mtu: None,
+        mac: Some("02:00:5e:00:53:08".parse().unwrap()),
+        kind: KindSpec::Bridge { vlan_filtering: false },
+    };
+    let bridge = kernel.link_create(Role::Host, &spec).unwrap();
+    let master = LinkChange::Master(Some(bridge.index));
+    kernel.link_set(Role::Host, port.index, &master).unwrap();
 }
 
 fn make_uplink(kernel: &mut dyn Kernel) {

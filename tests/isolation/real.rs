@@ -31,6 +31,7 @@ pub(super) fn observe(container: &Path) -> Vec<String> {
     }
     lines.extend(kernel.masquerades().unwrap().iter().map(|entry| format!("{entry:?}")));
     lines.extend(kernel.port_mappings().unwrap().iter().map(|mapping| format!("{mapping:?}")));
+    lines.extend(kernel.admissions().unwrap().iter().map(|entry| format!("{entry:?}")));
     lines.extend(kernel.spoof_guards().unwrap().iter().map(|guard| format!("{guard:?}")));
     lines
 }

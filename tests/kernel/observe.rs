@@ -42,7 +42,7 @@ impl Seen {
     /// Without the aspects that only we look at.
     pub(crate) fn as_a_witness_sees(&self) -> Self {
         let mut seen = self.clone();
-        let ours = ["masquerade", "guard", "shaping", "port"];
+        let ours = ["masquerade", "guard", "shaping", "port", "admission"];
         seen.0.retain(|thing, _| !ours.iter().any(|kind| thing.starts_with(kind)));
         seen
     }
@@ -83,6 +83,10 @@ pub(crate) fn observe(kernel: &mut dyn Kernel) -> Seen {
     }
     for entry in kernel.masquerades().unwrap() {
         seen.put(format!("masquerade {}", entry.source), "owner", entry.owner.container_id);
+    }
+    for entry in kernel.admissions().unwrap() {
+        let words = format!("{:?} {}", entry.apart, entry.owner.container_id);
+        seen.put(format!("admission {}", entry.address), "apart and owner", words);
     }
     for entry in kernel.spoof_guards().unwrap() {
         let words = format!("{} {}", entry.mac, entry.owner.container_id);

@@ -2,8 +2,8 @@
 
 use ipnet::IpNet;
 use wasmcni::kernel::{
-    AddressSpec, IfIndex, KindSpec, LinkSpec, MacvlanMode, Masquerade, Owner, Parent, PortMapping,
-    PortMasquerade, Protocol, Role, RouteSpec, SpoofGuard, SysctlKey,
+    AddressSpec, Admission, IfIndex, KindSpec, LinkSpec, MacvlanMode, Masquerade, Owner, Parent,
+    PortMapping, PortMasquerade, Protocol, Role, RouteSpec, SpoofGuard, SysctlKey,
 };
 use wasmcni::names::{IfName, Mac};
 
@@ -86,6 +86,11 @@ pub(crate) fn owner(container: &str) -> Owner {
 
 pub(crate) fn masquerade(source: &str, container: &str) -> Masquerade {
     Masquerade { source: net(source), owner: owner(container) }
+}
+
+pub(crate) fn admission(address: &str, container: &str) -> Admission {
+    let address = address.parse().unwrap_or_else(|_| panic!("{address:?}"));
+    Admission { address, apart: None, owner: owner(container) }
 }
 
 pub(crate) fn guard(port: &str, last: u8, container: &str) -> SpoofGuard {

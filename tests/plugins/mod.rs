@@ -9,6 +9,7 @@ mod children;
 mod configs;
 mod connectivity;
 mod dummy;
+mod firewall;
 mod flannel;
 mod host_device;
 mod host_local;

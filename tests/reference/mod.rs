@@ -11,6 +11,7 @@ mod bandwidth;
 mod children;
 mod coexistence;
 mod doctor;
+mod firewall;
 mod flannel;
 mod json;
 mod nftables;

@@ -53,10 +53,11 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 14] = [
+pub static BUNDLED: [Bundled; 15] = [
     bundled!("bandwidth", "limits what a container sends and receives by token buckets"),
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
     bundled!("dummy", "gives a container a link that leads nowhere, to have addresses on"),
+    bundled!("firewall", "lets containers through the node's firewall, and keeps bridges apart"),
     bundled!(
         "flannel",
         "has another plugin attach containers to this node's share of a flannel network"

@@ -7,6 +7,7 @@ mod address;
 mod bridge;
 mod child;
 mod devices;
+mod firewall;
 mod flannel;
 mod intents;
 mod link;

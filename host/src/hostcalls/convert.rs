@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use crate::bindings::exports::wasmcni::cni::plugin as guest;
 use crate::bindings::wasmcni::cni::types as cni;
 use crate::bindings::wasmcni::net::bridge_port::{Tagging, VlanRange};
+use crate::bindings::wasmcni::net::firewall;
 use crate::bindings::wasmcni::net::link::{AddressInfo, LinkInfo, PortInfo};
 use crate::bindings::wasmcni::net::netns::{self, RouteInfo};
 use crate::bindings::wasmcni::net::shaping;
@@ -30,6 +31,24 @@ pub(super) fn way(way: shaping::Direction) -> kernel::Way {
         shaping::Direction::Egress => kernel::Way::Egress,
         shaping::Direction::Ingress => kernel::Way::Ingress,
     }
+}
+
+pub(super) fn separation(from: firewall::Separation) -> kernel::Separation {
+    match from {
+        firewall::Separation::OtherBridges => kernel::Separation::OtherBridges,
+        firewall::Separation::Everyone => kernel::Separation::Everyone,
+    }
+}
+
+pub(super) fn admission(entry: kernel::Admission) -> firewall::Admission {
+    let apart = |apart: kernel::Apart| firewall::Apart {
+        bridge: apart.bridge.to_string(),
+        kept_from: match apart.from {
+            kernel::Separation::OtherBridges => firewall::Separation::OtherBridges,
+            kernel::Separation::Everyone => firewall::Separation::Everyone,
+        },
+    };
+    firewall::Admission { address: ip_address(entry.address), apart: entry.apart.map(apart) }
 }
 
 pub(super) fn mac(octets: net::Mac) -> Mac {

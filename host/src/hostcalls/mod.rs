@@ -5,6 +5,7 @@ mod configured_delegate;
 mod convert;
 mod delegate;
 mod devices;
+mod firewall;
 mod flannel;
 mod link;
 mod log;
@@ -185,6 +186,9 @@ pub(crate) fn link(linker: &mut Linker<Ctx>, interfaces: &[String]) -> wasmtime:
             }
             "wasmcni:net/devices@0.1.0" => {
                 net::devices::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
+            "wasmcni:net/firewall@0.1.0" => {
+                net::firewall::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
             "wasmcni:net/shaping@0.1.0" => {
                 net::shaping::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;

@@ -15,8 +15,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
-    IfIndex, LinkChange, Masquerade, NetnsId, PortChange, PortMapping, Role, RouteSpec, SpoofGuard,
-    SysctlKey, VlanEntry, Way,
+    Admission, IfIndex, LinkChange, Masquerade, NetnsId, PortChange, PortMapping, Role, RouteSpec,
+    SpoofGuard, SysctlKey, VlanEntry, Way,
 };
 use crate::names::{IfName, Mac, PluginName};
 
@@ -120,6 +120,8 @@ pub enum Undo {
     Masquerade(Masquerade),
     /// Remove a spoof guard.
     SpoofGuard(SpoofGuard),
+    /// Remove an admission.
+    Admission(Admission),
     /// Take a limit of bandwidth from a link.
     Limit {
         /// Where.
@@ -171,6 +173,7 @@ impl Undo {
             Self::Masquerade(_)
             | Self::SpoofGuard(_)
             | Self::PortMappings(_)
+            | Self::Admission(_)
             | Self::Reservation { .. }
             | Self::Native { .. }
             | Self::SavedConfiguration { .. } => None,

@@ -113,6 +113,7 @@ impl Undoing<'_> {
                 said(tolerate_gone(moved.take_back(self.kernel, record.index, standing)))
             }
             Undo::PortMappings(mappings) => said(self.kernel.port_map_delete(mappings)),
+            Undo::Admission(entry) => said(self.kernel.admission_delete(entry)),
             Undo::Link { at, .. }
             | Undo::Address { at, .. }
             | Undo::Route { at, .. }
@@ -157,6 +158,7 @@ impl Undoing<'_> {
             | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
             | Undo::PortMappings(_)
+            | Undo::Admission(_)
             | Undo::Reservation { .. }
             | Undo::Native { .. }
             | Undo::SavedConfiguration { .. } => Ok(()),
@@ -215,6 +217,7 @@ impl Undoing<'_> {
             | Undo::Masquerade(_)
             | Undo::SpoofGuard(_)
             | Undo::PortMappings(_)
+            | Undo::Admission(_)
             | Undo::Reservation { .. }
             | Undo::Native { .. }
             | Undo::SavedConfiguration { .. } => return self.alone,

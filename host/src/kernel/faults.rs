@@ -25,9 +25,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    Address, AddressSpec, Errno, IfIndex, Kernel, KernelError, Link, LinkChange, LinkSpec,
-    Masquerade, NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec,
-    Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
+    Address, AddressSpec, Admission, Errno, IfIndex, Kernel, KernelError, Link, LinkChange,
+    LinkSpec, Masquerade, NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route,
+    RouteSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
 };
 use crate::names::IfName;
 
@@ -367,6 +367,20 @@ impl<K: Kernel> Kernel for Faults<K> {
         self.act("reference_spoof_guard_delete", object, |kernel| {
             kernel.reference_spoof_guard_delete(owner)
         })
+    }
+
+    fn admission_add(&mut self, admission: &Admission, admin: &str) -> Result<()> {
+        let object = admission.address.to_string();
+        self.act("admission_add", object, |kernel| kernel.admission_add(admission, admin))
+    }
+
+    fn admission_delete(&mut self, admission: &Admission) -> Result<()> {
+        let object = admission.address.to_string();
+        self.act("admission_delete", object, |kernel| kernel.admission_delete(admission))
+    }
+
+    fn admissions(&mut self) -> Result<Vec<Admission>> {
+        self.kernel.admissions()
     }
 
     fn bucket_add(&mut self, netns: Role, link: IfIndex, bucket: &TokenBucket) -> Result<()> {

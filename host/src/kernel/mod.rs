@@ -192,6 +192,18 @@ pub trait Kernel {
     /// `bridge nat` the chains `cni-br-iface-CONTAINER-IFNAME` and what leads there. None there: success.
     fn reference_spoof_guard_delete(&mut self, owner: &Owner) -> Result<()>;
 
+    /// Lets packets from an address, and those of its connections towards it, pass the node's firewall;
+    /// an entry for the same address is replaced, its owner with it. `admin`: the name of the chain that
+    /// the operator fills with what comes before; it is made empty, and never touched again.
+    fn admission_add(&mut self, admission: &Admission, admin: &str) -> Result<()>;
+
+    /// Removes the entry if it is there and its owner is the one named; with the last one for its bridge,
+    /// the bridge is no longer kept apart. Not there: success.
+    fn admission_delete(&mut self, admission: &Admission) -> Result<()>;
+
+    /// Every admission of the node that is in effect.
+    fn admissions(&mut self) -> Result<Vec<Admission>>;
+
     /// Limits what leaves by a link.
     /// Equivalent: `tc qdisc add dev … root handle 1: tbf rate … burst … limit …`.
     ///

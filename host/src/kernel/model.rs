@@ -379,6 +379,37 @@ pub struct Masquerade {
     pub owner: Owner,
 }
 
+/// A container's address that the node lets through its firewall: whatever comes from it, and what
+/// belongs to its connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// The address.
+    pub address: IpAddr,
+    /// The bridge that its interface is on, if that is kept apart from others.
+    pub apart: Option<Apart>,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// A bridge that is kept apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Apart {
+    /// Its name.
+    pub bridge: IfName,
+    /// From what.
+    pub from: Separation,
+}
+
+/// What a bridge is kept apart from, as long as an admission says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Separation {
+    /// From the other bridges that are kept apart.
+    OtherBridges,
+    /// From those, and its ports from each other.
+    Everyone,
+}
+
 /// Only frames from this MAC may enter the bridge through this port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpoofGuard {

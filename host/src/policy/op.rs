@@ -243,6 +243,7 @@ const DESTINATION: Key = must("to", Holds::Destination);
 const TABLE: Key =
     Key { name: "table", holds: Holds::Number(1, u32::MAX), need: Need::Else(MAIN_TABLE) };
 const DEVICE_KEY: Key = must("by", Holds::Word(&["auxiliary", "mac", "name", "path", "pci"]));
+const ADMIN: Key = must("admin", Holds::Text);
 const VLANS: Key = must("vlan", Holds::Number(1, 4094));
 
 /// Every kind of act. A function of the WIT is bound to them by [`IMPORTS`].
@@ -294,6 +295,8 @@ pub static OPS: &[OpKind] = &[
             WITHIN,
         ],
     ),
+    anywhere("firewall.admit", &[WITHIN, ADMIN]),
+    anywhere("firewall.admit-apart", &[WITHIN, ADMIN, must("bridge", Holds::Link)]),
     anywhere("delegate.run", &[must("plugin", Holds::Plugin)]),
     anywhere("reservations.open", &[must("data-dir", Holds::Path)]),
     anywhere("reservations.reserve", &[WITHIN]),
@@ -314,6 +317,7 @@ const FORWARDING: &str = "wasmcni:net/forwarding@0.1.0";
 const NAT: &str = "wasmcni:net/nat@0.1.0";
 const SPOOF_GUARD: &str = "wasmcni:net/spoof-guard@0.1.0";
 const DEVICES: &str = "wasmcni:net/devices@0.1.0";
+const FIREWALL: &str = "wasmcni:net/firewall@0.1.0";
 const SHAPING: &str = "wasmcni:net/shaping@0.1.0";
 const PORT_MAP: &str = "wasmcni:net/port-map@0.1.0";
 const RESERVATIONS: &str = "wasmcni:ipam/reservations@0.1.0";
@@ -391,6 +395,11 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (PORT_MAP, "clear", &[]),
     (PORT_MAP, "missing", &["port-map.add"]),
     (PORT_MAP, "ready", &["port-map.add"]),
+    (FIREWALL, "available", &["firewall.admit"]),
+    (FIREWALL, "admit", &["firewall.admit"]),
+    (FIREWALL, "admit-apart", &["firewall.admit-apart"]),
+    (FIREWALL, "admitted", &["firewall.admit"]),
+    (FIREWALL, "clear", &[]),
     (RESERVATIONS, "open", &["reservations.open"]),
     (RESERVATIONS, "[resource-drop]store", &[]),
     (RESERVATIONS, "[method]store.held", &[]),

@@ -50,6 +50,7 @@ pub mod bindings;
 pub mod child;
 pub mod conf;
 mod error;
+pub mod firewall;
 pub mod iface;
 pub mod ipam;
 pub mod log;

@@ -30,9 +30,9 @@ use nix::errno::Errno;
 pub use netns::{ContainerNetns, NetnsError};
 
 use super::{
-    Address, AddressSpec, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId, Owner,
-    PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec, Shaping, SpoofGuard,
-    SysctlKey, TokenBucket, VlanEntry,
+    Address, AddressSpec, Admission, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade,
+    NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec, Shaping,
+    SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
 };
 use crate::names::IfName;
 use netns::Netns;
@@ -301,6 +301,18 @@ impl Kernel for LinuxKernel {
 
     fn reference_spoof_guard_delete(&mut self, owner: &Owner) -> Result<()> {
         self.nftables()?.reference_spoof_guard_delete(owner)
+    }
+
+    fn admission_add(&mut self, admission: &Admission, admin: &str) -> Result<()> {
+        self.nftables()?.admission_add(admission, admin)
+    }
+
+    fn admission_delete(&mut self, admission: &Admission) -> Result<()> {
+        self.nftables()?.admission_delete(admission)
+    }
+
+    fn admissions(&mut self) -> Result<Vec<Admission>> {
+        self.nftables()?.admissions()
     }
 
     fn bucket_add(&mut self, netns: Role, link: IfIndex, bucket: &TokenBucket) -> Result<()> {

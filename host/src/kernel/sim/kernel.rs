@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::super::{
-    Address, AddressSpec, Errno, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade, NetnsId,
-    Owner, PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec, Shaping, SpoofGuard,
-    SysctlKey, TokenBucket, VlanEntry,
+    Address, AddressSpec, Admission, Errno, IfIndex, Kernel, Link, LinkChange, LinkSpec,
+    Masquerade, NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec,
+    Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
 };
 use super::device::{AddressEntry, Dad, Kind};
 use super::state::{Answer, DeviceId, NetnsKey, Node};
@@ -241,6 +241,20 @@ impl Kernel for Sim {
         };
         lock(&self.node).reference_spoof_guards.retain(|other| !of(other));
         Ok(())
+    }
+
+    fn admission_add(&mut self, admission: &Admission, _: &str) -> Result<()> {
+        lock(&self.node).admission_add(admission);
+        Ok(())
+    }
+
+    fn admission_delete(&mut self, admission: &Admission) -> Result<()> {
+        lock(&self.node).admission_delete(admission);
+        Ok(())
+    }
+
+    fn admissions(&mut self) -> Result<Vec<Admission>> {
+        Ok(lock(&self.node).admissions.clone())
     }
 
     fn bucket_add(&mut self, netns: Role, link: IfIndex, bucket: &TokenBucket) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What the host netns filters and translates for attachments.
 
-use super::super::{Masquerade, SpoofGuard};
+use super::super::{Admission, Masquerade, SpoofGuard};
 use super::state::Node;
 
 impl Node {
@@ -13,6 +13,16 @@ impl Node {
         self.masquerades.retain(|entry| {
             entry.source.addr() != masquerade.source.addr() || entry.owner != masquerade.owner
         });
+    }
+
+    pub(super) fn admission_add(&mut self, admission: &Admission) {
+        self.admissions.retain(|entry| entry.address != admission.address);
+        self.admissions.push(admission.clone());
+    }
+
+    pub(super) fn admission_delete(&mut self, admission: &Admission) {
+        self.admissions
+            .retain(|entry| entry.address != admission.address || entry.owner != admission.owner);
     }
 
     pub(super) fn spoof_guard_add(&mut self, guard: &SpoofGuard) {

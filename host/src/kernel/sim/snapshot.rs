@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::{Condition, Masquerade, Owner, PortMapping, SpoofGuard};
+use super::super::{Admission, Condition, Masquerade, Owner, PortMapping, SpoofGuard};
 use super::device::{Dad, Device, Ipv6, Kind};
 use super::state::{DeviceId, NetnsKey, Node};
 
@@ -26,6 +26,8 @@ pub struct State {
     pub reference_spoof_guards: Vec<Owner>,
     /// Port mappings of the host netns with their conditions, by address, port and protocol.
     pub port_mappings: BTreeMap<String, (PortMapping, Vec<Condition>)>,
+    /// Addresses that are let through, of the host netns.
+    pub admissions: BTreeMap<String, Admission>,
 }
 
 /// A network namespace in a [`State`].
@@ -138,6 +140,11 @@ impl Node {
                 .port_mappings
                 .iter()
                 .map(|entry| (entry.0.to_string(), entry.clone()))
+                .collect(),
+            admissions: self
+                .admissions
+                .iter()
+                .map(|entry| (entry.address.to_string(), entry.clone()))
                 .collect(),
         }
     }

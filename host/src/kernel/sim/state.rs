@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::super::{Errno, IfIndex, Masquerade, NetnsId, Owner, Role, SpoofGuard};
+use super::super::{Admission, Errno, IfIndex, Masquerade, NetnsId, Owner, Role, SpoofGuard};
 use super::device::{Chosen, Device, Ipv6, Kind};
 use crate::names::{IfName, Mac};
 
@@ -54,6 +54,7 @@ pub(super) struct Node {
     /// Whom the reference bridge plugin guards. Its names leave out the network.
     pub(super) reference_spoof_guards: Vec<Owner>,
     pub(super) port_mappings: Vec<super::port_map::Entry>,
+    pub(super) admissions: Vec<Admission>,
     /// Time since the node began; it passes only in waits.
     pub(super) now: Duration,
     next_netns: u32,
@@ -116,6 +117,7 @@ impl Node {
             reference_spoof_guards: Vec::new(),
             spoof_guards: Vec::new(),
             port_mappings: Vec::new(),
+            admissions: Vec::new(),
             now: Duration::ZERO,
             next_netns: 0,
             next_device: 0,

@@ -120,9 +120,10 @@ fn alternatives(condition: &Condition, version: &Version) -> Vec<Vec<Attribute>>
         Condition::InputLink { negated, names } => {
             (*negated, names.iter().map(|n| of_link(load_iifname(), *negated, n)).collect())
         }
-        Condition::OutputLink { negated, names } => {
-            (*negated, names.iter().map(|n| of_link(load_oifname(), *negated, n)).collect())
-        }
+        Condition::OutputLink { negated, names } => (
+            *negated,
+            names.iter().map(|n| of_link(load_oifname(Register::FIRST), *negated, n)).collect(),
+        ),
         Condition::SourcePort { protocol, negated, ranges } => {
             let number = protocol.map(crate::kernel::Protocol::number);
             let one = |range: &(u16, u16)| of_port(Field::TH_SPORT, number, *negated, *range);

@@ -74,7 +74,7 @@ pub(super) fn add<E: Entry>(channel: &mut Channel, entry: &E) -> Result<(), Fail
 }
 
 /// What was there when the kernel was asked leaves out something that the table was made with.
-fn incomplete(table: Table) -> Failure {
+pub(super) fn incomplete(table: Table) -> Failure {
     let hint =
         format!("table \"{}\" was changed by hand; delete it, and it is made anew", table.name);
     Failure { message: None, errno: Errno::ENOENT, hint: Some(hint) }
@@ -95,7 +95,7 @@ pub(super) fn delete<E: Entry>(channel: &mut Channel, entry: &E) -> Result<(), F
 ///
 /// `plan` tells the changes and the ruleset that they are for. Its second argument is false once a
 /// companion that was to be removed turned out to be missing, because somebody removed it by hand.
-fn transact(
+pub(super) fn transact(
     channel: &mut Channel,
     plan: impl Fn(&mut Channel, bool) -> Result<(Generation, Vec<Message>), Failure>,
 ) -> Result<(), Failure> {
@@ -125,6 +125,6 @@ fn removal<E: Entry>(entry: &E, label: Option<&Label>, with_companion: bool) -> 
     elements.iter().flatten().map(|e| E::TABLE.delete_element(e)).collect()
 }
 
-fn label_of(answer: &Answer) -> Option<Label> {
+pub(super) fn label_of(answer: &Answer) -> Option<Label> {
     elements(answer).find_map(|seen| seen.label)
 }

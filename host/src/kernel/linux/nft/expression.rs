@@ -50,12 +50,16 @@ impl Field {
 /// What becomes of the packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict<'a> {
+    /// `accept`.
+    Accept,
     /// `drop`.
     Drop,
     /// `return`: leaves the chain; in a base chain its policy decides.
     Return,
     /// `goto CHAIN`.
     Goto(&'a str),
+    /// `jump CHAIN`.
+    Jump(&'a str),
 }
 
 fn expression(name: &str, data: Vec<Attribute>) -> Attribute {
@@ -80,9 +84,10 @@ fn meta_to(key: u32, to: Register) -> Attribute {
     )
 }
 
+const NFT_META_MARK: u32 = 3;
+
 /// Loads the mark of the packet: four octets in the machine's order. `meta mark`.
 pub(super) fn load_mark() -> Attribute {
-    const NFT_META_MARK: u32 = 3;
     meta(NFT_META_MARK)
 }
 
@@ -93,16 +98,44 @@ pub(super) fn load_iif() -> Attribute {
     meta(NFT_META_IIF)
 }
 
-/// Loads the name of the link that the packet is to leave by: 16 octets. `meta oifname`.
-pub(super) fn load_oifname() -> Attribute {
-    const NFT_META_OIFNAME: u32 = 7;
-    meta(NFT_META_OIFNAME)
-}
-
 /// Loads the number of the transport: one octet. `meta l4proto`.
 pub(super) fn load_l4proto(to: Register) -> Attribute {
     const NFT_META_L4PROTO: u32 = 16;
     meta_to(NFT_META_L4PROTO, to)
+}
+
+/// Makes the first register the packet's mark. `meta mark set`.
+pub(super) fn store_mark() -> Attribute {
+    expression(
+        "meta",
+        vec![
+            Attribute::number(attr::META_KEY, NFT_META_MARK),
+            Attribute::number(attr::META_SOURCE_REGISTER, Register::FIRST.0),
+        ],
+    )
+}
+
+/// Loads the name of the link that the packet leaves by: 16 octets. `meta oifname`.
+pub(super) fn load_oifname(to: Register) -> Attribute {
+    const NFT_META_OIFNAME: u32 = 7;
+    meta_to(NFT_META_OIFNAME, to)
+}
+
+/// Loads the state of the packet's connection: 4 octets in the machine's order. `ct state`.
+pub(super) fn load_ct_state() -> Attribute {
+    const NFT_CT_STATE: u32 = 0;
+    expression(
+        "ct",
+        vec![
+            Attribute::number(attr::CT_KEY, NFT_CT_STATE),
+            Attribute::number(attr::CT_REGISTER, Register::FIRST.0),
+        ],
+    )
+}
+
+/// Counts packets. Programs that make rules for iptables put it into each.
+pub(super) fn counter() -> Attribute {
+    expression("counter", Vec::new())
 }
 
 /// Loads the name of the link that the packet came in on: 16 octets. `meta iifname`.
@@ -141,6 +174,11 @@ pub(super) fn load(field: Field, to: Register) -> Attribute {
 
 /// Keeps the bits of a register that the mask has.
 pub(super) fn mask(register: Register, mask: &[u8]) -> Attribute {
+    mask_and_flip(register, mask, &vec![0; mask.len()])
+}
+
+/// Keeps the bits that the mask has, then turns those over that `flip` has.
+pub(super) fn mask_and_flip(register: Register, mask: &[u8], flip: &[u8]) -> Attribute {
     let length = u32::try_from(mask.len()).unwrap_or(u32::MAX);
     expression(
         "bitwise",
@@ -149,7 +187,7 @@ pub(super) fn mask(register: Register, mask: &[u8]) -> Attribute {
             Attribute::number(attr::BITWISE_TO, register.0),
             Attribute::number(attr::BITWISE_LENGTH, length),
             Attribute::data(attr::BITWISE_MASK, mask),
-            Attribute::data(attr::BITWISE_XOR, &vec![0; mask.len()]),
+            Attribute::data(attr::BITWISE_XOR, flip),
         ],
     )
 }
@@ -276,12 +314,16 @@ pub(super) fn dnat(family: u8, port: Register) -> Attribute {
 pub(super) fn verdict(verdict: Verdict<'_>) -> Attribute {
     const NFT_REG_VERDICT: u32 = 0;
     const NF_DROP: u32 = 0;
+    const NF_ACCEPT: u32 = 1;
+    const NFT_JUMP: u32 = (-3_i32).cast_unsigned();
     const NFT_GOTO: u32 = (-4_i32).cast_unsigned();
     const NFT_RETURN: u32 = (-5_i32).cast_unsigned();
     let code = |code| Attribute::number(attr::VERDICT_CODE, code);
     let says = match verdict {
+        Verdict::Accept => vec![code(NF_ACCEPT)],
         Verdict::Drop => vec![code(NF_DROP)],
         Verdict::Return => vec![code(NFT_RETURN)],
+        Verdict::Jump(chain) => vec![code(NFT_JUMP), Attribute::text(attr::VERDICT_CHAIN, chain)],
         Verdict::Goto(chain) => vec![code(NFT_GOTO), Attribute::text(attr::VERDICT_CHAIN, chain)],
     };
     expression(

@@ -30,15 +30,20 @@ pub(super) struct Purpose(pub(super) &'static str);
 impl Purpose {
     /// As a comment.
     pub(super) fn userdata(self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        push_field(&mut bytes, COMMENT, &[self.0.as_bytes(), b"\0"].concat());
-        bytes
+        comment(self.0)
     }
 }
 
 /// The comment of a rule's user data (`NFTNL_UDATA_RULE_COMMENT`), whoever made the rule.
 pub(super) fn rule_comment(userdata: &[u8]) -> Option<&str> {
     str::from_utf8(field(userdata, COMMENT)?.strip_suffix(b"\0")?).ok()
+}
+
+/// The user data of a rule, or of something else that has comments.
+pub(super) fn comment(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    push_field(&mut bytes, COMMENT, &[text.as_bytes(), b"\0"].concat());
+    bytes
 }
 
 /// A set's user data that says that its keys are in the machine's byte order

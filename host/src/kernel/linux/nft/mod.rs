@@ -35,6 +35,28 @@
 //!         iifname @guarded iifname . ether saddr != @allowed drop
 //!     }
 //! }
+//! table inet wasmcni_firewall_v1 {
+//!     set admitted4 { type ipv4_addr; elements = { 10.88.0.5 comment "open mynet/0123abcd/eth0" } }
+//!     set apart { type ifname; }
+//!     set same { type ifname . ifname; }
+//!     set isolated { type ifname . ifname; }
+//!     chain CNI-ADMIN { }
+//!     chain admin { jump CNI-ADMIN }
+//!     chain admitted { meta mark set meta mark | 0x1000 }
+//!     chain forward {
+//!         type filter hook forward priority filter - 10; policy accept;
+//!         meta mark set meta mark & 0xffffefff
+//!         iifname . oifname @isolated drop
+//!         iifname @apart oifname @apart iifname . oifname != @same drop
+//!         jump admin
+//!         ip daddr @admitted4 ct state established,related goto admitted
+//!         ip saddr @admitted4 goto admitted
+//!     }
+//!     chain after {
+//!         type filter hook forward priority filter + 10; policy accept;
+//!         meta mark set meta mark & 0xffffefff
+//!     }
+//! }
 //! ```
 //!
 //! The third table, `inet wasmcni_ports_v1`: `port_rules.rs`.
@@ -45,6 +67,7 @@ mod conditions;
 mod conntrack;
 mod entry;
 mod expression;
+mod firewall;
 mod label;
 mod masquerade;
 mod message;
@@ -62,7 +85,9 @@ use std::fmt;
 
 use self::batch::{Channel, Failure};
 use self::conntrack::Which;
-use crate::kernel::{self, KernelError, Masquerade, Owner, PortMap, PortMapping, Role, SpoofGuard};
+use crate::kernel::{
+    self, Admission, KernelError, Masquerade, Owner, PortMap, PortMapping, Role, SpoofGuard,
+};
 
 /// nf_tables of one network namespace.
 ///
@@ -142,6 +167,37 @@ impl Nftables {
     pub(super) fn spoof_guard_delete(&mut self, guard: &SpoofGuard) -> kernel::Result<()> {
         entry::delete(&mut self.channel, guard)
             .map_err(|f| failed("deleting spoof guard of", &guard.port, f))
+    }
+
+    /// Lets an address through. See [`firewall`].
+    ///
+    /// # Errors
+    /// `EBUSY`: others kept changing the ruleset meanwhile.
+    pub(super) fn admission_add(
+        &mut self,
+        admission: &Admission,
+        admin: &str,
+    ) -> kernel::Result<()> {
+        firewall::add(&mut self.channel, admission, admin)
+            .map_err(|f| failed("admitting", &admission.address, f))
+    }
+
+    /// Removes the address's entry if it is there and its owner is the one named. Not there:
+    /// success.
+    ///
+    /// # Errors
+    /// `EBUSY`: others kept changing the ruleset meanwhile.
+    pub(super) fn admission_delete(&mut self, admission: &Admission) -> kernel::Result<()> {
+        firewall::delete(&mut self.channel, admission)
+            .map_err(|f| failed("deleting the admission of", &admission.address, f))
+    }
+
+    /// Every admission of the namespace that is in effect.
+    ///
+    /// # Errors
+    /// `EAGAIN`: others kept changing the ruleset meanwhile.
+    pub(super) fn admissions(&mut self) -> kernel::Result<Vec<Admission>> {
+        firewall::list(&mut self.channel).map_err(|f| failed("listing admissions", &"", f))
     }
 
     /// Every guard of the namespace.

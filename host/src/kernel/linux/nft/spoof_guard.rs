@@ -23,7 +23,7 @@ const ALLOWED: &str = "allowed";
 /// Octets of a link's name in a set: `IFNAMSIZ`.
 const IFNAME_OCTETS: usize = 16;
 
-fn name_octets(name: &IfName) -> Vec<u8> {
+pub(super) fn name_octets(name: &IfName) -> Vec<u8> {
     let mut octets = name.as_str().as_bytes().to_vec();
     octets.resize(IFNAME_OCTETS, 0);
     octets

@@ -85,6 +85,13 @@ impl Key {
         Self { kind: address << 12 | self.kind, length: octets + self.length, ..self }
     }
 
+    /// `type ifname . ifname`.
+    pub(super) const IFNAME_PAIR: Self = Self {
+        kind: key_type::pair(key_type::IFNAME, key_type::IFNAME),
+        length: 32,
+        host_order: false,
+    };
+
     /// `type ifname . ether_addr`; each part fills whole registers of four octets.
     pub(super) const IFNAME_ETHER: Self = Self {
         kind: key_type::pair(key_type::IFNAME, key_type::ETHER_ADDR),
@@ -163,6 +170,36 @@ impl Table {
     /// Puts a rule at a chain's head. Equivalent: `nft insert rule …`.
     pub(super) fn insert_rule(self, chain: &str, expressions: Vec<Attribute>) -> Message {
         self.rule(0, chain, expressions)
+    }
+
+    /// Puts a rule with a comment at a chain's head.
+    pub(super) fn insert_rule_for(
+        self,
+        chain: &str,
+        purpose: &str,
+        expressions: Vec<Attribute>,
+    ) -> Message {
+        let mut message = self.rule(0, chain, expressions);
+        message.attributes.push(Attribute::Leaf(attr::RULE_USERDATA, label::comment(purpose)));
+        message
+    }
+
+    /// Asks for a chain; `ENOENT` if it or the table is not there.
+    pub(super) fn get_chain(self, name: &str) -> Message {
+        let attributes = vec![
+            Attribute::text(attr::CHAIN_TABLE, self.name),
+            Attribute::text(attr::CHAIN_NAME, name),
+        ];
+        self.message(msg::GET_CHAIN, 0, attributes)
+    }
+
+    /// Asks for all rules of a chain; to be dumped. `ENOENT` as above.
+    pub(super) fn list_rules(self, chain: &str) -> Message {
+        let attributes = vec![
+            Attribute::text(attr::RULE_TABLE, self.name),
+            Attribute::text(attr::RULE_CHAIN, chain),
+        ];
+        self.message(msg::GET_RULE, 0, attributes)
     }
 
     fn rule(self, place: u16, chain: &str, expressions: Vec<Attribute>) -> Message {

@@ -92,6 +92,9 @@ pub(super) mod attr {
 
     pub(crate) const META_REGISTER: u16 = 1;
     pub(crate) const META_KEY: u16 = 2;
+    pub(crate) const META_SOURCE_REGISTER: u16 = 3;
+    pub(crate) const CT_REGISTER: u16 = 1;
+    pub(crate) const CT_KEY: u16 = 2;
     pub(crate) const PAYLOAD_REGISTER: u16 = 1;
     pub(crate) const PAYLOAD_BASE: u16 = 2;
     pub(crate) const PAYLOAD_OFFSET: u16 = 3;
@@ -115,8 +118,6 @@ pub(super) mod attr {
     pub(crate) const FIB_REGISTER: u16 = 1;
     pub(crate) const FIB_RESULT: u16 = 2;
     pub(crate) const FIB_FLAGS: u16 = 3;
-    pub(crate) const CT_REGISTER: u16 = 1;
-    pub(crate) const CT_KEY: u16 = 2;
     pub(crate) const NAT_TYPE: u16 = 1;
     pub(crate) const NAT_FAMILY: u16 = 2;
     pub(crate) const NAT_ADDRESS: u16 = 3;
