@@ -22,7 +22,8 @@ mod kernel {
 }
 
 /// CNI type and package of each bundled plugin.
-const PLUGINS: [&str; 5] = ["bridge", "host-local", "loopback", "ptp", "static"];
+const PLUGINS: [&str; 8] =
+    ["bridge", "host-local", "loopback", "ptp", "sbr", "static", "tuning", "vrf"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;

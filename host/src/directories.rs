@@ -11,6 +11,10 @@ pub struct Directories {
     pub run: PathBuf,
     /// Reservations of networks that name no directory of their own: `/var/lib/cni/networks`.
     pub reservations: PathBuf,
+    /// Sysctls that networks may set, if there is such a list: `/etc/cni/tuning/allowlist.conf`.
+    pub tuning_allow_list: PathBuf,
+    /// What the reference plugin `tuning` keeps of links that it changed: `/run/cni/tuning`.
+    pub tuning_backups: PathBuf,
 }
 
 impl Directories {
@@ -20,6 +24,8 @@ impl Directories {
             config: root.join("etc/wasmcni"),
             run: root.join("run/wasmcni"),
             reservations: root.join("var/lib/cni/networks"),
+            tuning_allow_list: root.join("etc/cni/tuning/allowlist.conf"),
+            tuning_backups: root.join("run/cni/tuning"),
         }
     }
 }

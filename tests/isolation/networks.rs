@@ -37,6 +37,40 @@ pub(crate) const PTP: Network = Network { plugin: "ptp", more: || json!({ "ipMas
 pub(crate) const LOOPBACK: Network = Network { plugin: "loopback", more: || json!({}) };
 pub(crate) const HOST_LOCAL: Network = Network { plugin: "host-local", more: || json!({}) };
 
+/// Of chained plugins: on what [`BRIDGE`] made.
+pub(crate) const TUNING: Network = Network {
+    plugin: "tuning",
+    more: || {
+        json!({
+            "mac": "02:00:00:00:00:09", "mtu": 1300, "promisc": true, "allmulti": true, "txQLen": 5,
+            "sysctl": { "net.ipv4.conf.IFNAME.arp_filter": "1", "net.ipv4.ip_default_ttl": "63" },
+            "prevResult": prev_result(),
+        })
+    },
+};
+
+pub(crate) const SBR: Network = Network {
+    plugin: "sbr",
+    more: || json!({ "addSourceHints": true, "prevResult": prev_result() }),
+};
+pub(crate) const VRF: Network =
+    Network { plugin: "vrf", more: || json!({ "vrfname": "blue", "prevResult": prev_result() }) };
+
+/// What [`BRIDGE`] answers, without what chance decides.
+fn prev_result() -> Value {
+    json!({
+        "cniVersion": "1.1.0",
+        "interfaces": [
+            { "name": "br9" }, { "name": "veth0" }, { "name": "eth0", "sandbox": netns("blue") }
+        ],
+        "ips": [
+            { "address": "10.40.0.2/24", "gateway": "10.40.0.1", "interface": 2 },
+            { "address": "fd00:40::2/64", "gateway": "fd00:40::1", "interface": 2 },
+        ],
+        "routes": [{ "dst": "10.41.0.0/16" }, { "dst": "fd00:41::/64" }],
+    })
+}
+
 impl Network {
     pub(crate) fn plugin(&self) -> &'static Bundled {
         find(self.plugin).unwrap()

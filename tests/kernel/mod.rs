@@ -13,6 +13,7 @@ mod links;
 mod missing;
 mod observe;
 mod routes;
+mod rules;
 mod run;
 mod stacked;
 mod sysctls;
@@ -34,6 +35,7 @@ const GROUPS: &[Group] = &[
     addresses::CASES,
     ipv6::CASES,
     routes::CASES,
+    rules::CASES,
     sysctls::CASES,
     intents::CASES,
     missing::CASES,
@@ -62,6 +64,7 @@ mod on_both {
     use super::run;
 
     on_both!(
-        links, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls, intents, missing
+        links, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, rules, sysctls, intents,
+        missing
     );
 }

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod attachments;
+mod chained;
 mod coexistence;
 mod json;
 mod refusals;

@@ -53,12 +53,15 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 5] = [
+pub static BUNDLED: [Bundled; 8] = [
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
     bundled!("host-local", "hands out addresses from ranges, kept in files of the node"),
     bundled!("loopback", "raises the loopback interface"),
     bundled!("ptp", "connects a container to the node by a veth pair and routes"),
+    bundled!("sbr", "has packets of an interface's addresses leave by that interface"),
     bundled!("static", "hands out the addresses that the configuration names"),
+    bundled!("tuning", "changes sysctls and settings of the interface that others made"),
+    bundled!("vrf", "puts the interface that others made into a VRF"),
 ];
 
 /// The plugin of this CNI type.

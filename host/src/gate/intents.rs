@@ -89,7 +89,7 @@ impl Gate {
 
     /// What this attachment's journal tells, if an ADD of ours kept one and all of it can be read: no dump of
     /// the kernel's tables is needed then.
-    fn journaled<T>(&self, pick: impl Fn(&Undo) -> Option<T>) -> Option<Vec<T>> {
+    pub(super) fn journaled<T>(&self, pick: impl Fn(&Undo) -> Option<T>) -> Option<Vec<T>> {
         let journal = self.call.journal.borrow();
         let journal = journal.as_ref().filter(|j| j.begun() && j.damage().is_none())?;
         Some(journal.open_records(0).iter().filter_map(|(_, record)| pick(&record.undo)).collect())

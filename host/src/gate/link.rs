@@ -148,13 +148,24 @@ impl Gate {
     }
 
     fn may_create(&self, role: Role, kind: &str, name: &str) -> Result<IfName> {
+        self.may_create_with(role, kind, name, |op| op)
+    }
+
+    /// Permission to make a link of a kind that grants narrow by more than its name.
+    pub(super) fn may_create_with(
+        &self,
+        role: Role,
+        kind: &str,
+        name: &str,
+        more: impl FnOnce(Op) -> Op,
+    ) -> Result<IfName> {
         let op = Op::new("link.create").in_netns(role).text("kind", kind).text("name", name);
-        self.permit(&op)?;
+        self.permit(&more(op))?;
         IfName::try_from(name).map_err(|e| Refusal::Invalid(e.to_string()))
     }
 
     /// Makes a link whose name is free, and its further ends with it.
-    fn create(
+    pub(super) fn create(
         &mut self,
         at: Place,
         spec: &LinkSpec,
@@ -215,7 +226,7 @@ impl Gate {
                 format!("{:?} is in {}, its master {:?} is not", link.name, link.role, master.name);
             return Err(Refusal::Invalid(text));
         }
-        self.change_link(link, LinkChange::Master(Some(master.index)))
+        self.change_master(link, Some(master.index))
     }
 
     fn change_link(&mut self, link: &LinkHandle, change: LinkChange) -> Result<()> {
@@ -245,7 +256,12 @@ impl Gate {
             LinkChange::Master(_) => Some(LinkChange::Master(seen.master)),
             LinkChange::Alias(_) => Some(LinkChange::Alias(seen.alias.unwrap_or_default())),
             LinkChange::Name(_) => Some(LinkChange::Name(seen.name)),
-            LinkChange::AllMulticast(_) | LinkChange::TxQueueLength(_) | LinkChange::Netns(_) => {
+            LinkChange::AllMulticast(on) => {
+                (seen.all_multicast != *on).then_some(LinkChange::AllMulticast(!on))
+            }
+            LinkChange::TxQueueLength(packets) => (seen.tx_queue_length != *packets)
+                .then_some(LinkChange::TxQueueLength(seen.tx_queue_length)),
+            LinkChange::Netns(_) => {
                 return Err(Refusal::Invalid("this host offers no such change of a link".into()));
             }
         };
@@ -284,7 +300,7 @@ pub(super) fn gone(act: &str, link: &LinkHandle) -> Refusal {
 }
 
 /// A unicast address of local administration: the two low bits of the first octet are 1 and 0.
-fn random_mac() -> Result<Mac> {
+pub(super) fn random_mac() -> Result<Mac> {
     let [a, b, c, d, e, f] = random()?;
     Ok(Mac::from([(a & 0xfc) | 0x02, b, c, d, e, f]))
 }

@@ -9,7 +9,10 @@ mod intents;
 mod link;
 mod reservations;
 mod route;
+mod rule;
 mod sysctl;
+mod tuning;
+mod vrf;
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;

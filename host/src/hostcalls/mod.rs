@@ -8,6 +8,7 @@ mod log;
 mod nat;
 mod netns;
 mod reservations;
+mod rule;
 mod sysctl;
 
 use std::rc::Rc;
@@ -160,8 +161,12 @@ pub(crate) fn link(linker: &mut Linker<Ctx>, interfaces: &[String]) -> wasmtime:
             "wasmcni:net/bridge-port@0.1.0" => {
                 net::bridge_port::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
+            "wasmcni:net/rule@0.1.0" => net::rule::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?,
             "wasmcni:net/sysctl@0.1.0" => {
                 net::sysctl::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
+            "wasmcni:net/link-backup@0.1.0" => {
+                net::link_backup::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
             "wasmcni:net/forwarding@0.1.0" => {
                 net::forwarding::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;

@@ -3,6 +3,7 @@
 use wasmtime::component::Resource;
 
 use super::{Answer, Ctx, Netns, convert};
+use crate::bindings::wasmcni::net::link::LinkInfo;
 use crate::bindings::wasmcni::net::netns::{
     BridgeSpec, ChildSpec, Host, HostNetns, IpvlanMode, MacvlanMode, Role, RouteInfo, RouteSpec,
     VethSpec,
@@ -142,11 +143,24 @@ impl HostNetns for Ctx {
 
     fn create_vrf(
         &mut self,
-        _: Resource<Netns>,
-        _: String,
-        _: u32,
+        this: Resource<Netns>,
+        name: String,
+        table: u32,
     ) -> Answer<Resource<LinkHandle>> {
-        unserved("create-vrf")
+        let role = self.get(&this)?.role;
+        let link = self.counted()?.create_vrf(role, &name, table)?;
+        Ok(self.push(link)?)
+    }
+
+    fn links(&mut self, this: Resource<Netns>) -> Answer<Vec<LinkInfo>> {
+        let role = self.get(&this)?.role;
+        let links = self.counted()?.links(role)?;
+        Ok(links.into_iter().map(convert::link_info).collect())
+    }
+
+    fn lock(&mut self, this: Resource<Netns>) -> Answer<()> {
+        let role = self.get(&this)?.role;
+        Ok(self.counted()?.lock_netns(role)?)
     }
 
     fn create_tap(

@@ -37,7 +37,7 @@ impl Request {
     /// # Errors
     /// Code 7, naming the key, when a value is not of the kind that `T` wants.
     pub fn configuration<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        read(&self.configuration)
+        crate::conf::read(&self.configuration)
     }
 
     /// The result of the plugins before this one; on CHECK, of the whole ADD.
@@ -48,6 +48,17 @@ impl Request {
         self.prev_result
             .as_ref()
             .ok_or_else(|| Error::missing("prevResult", "it must tell what was made before"))
+    }
+
+    /// The result of the plugins before this one, for a plugin that changes what others made.
+    ///
+    /// # Errors
+    /// Code 7 when there is none: it stands alone, or first in its list.
+    pub fn chained(&self) -> Result<&CniResult, Error> {
+        self.prev_result.as_ref().ok_or_else(|| {
+            let why = "this plugin must be chained: list it after one that makes an interface";
+            Error::missing("prevResult", why)
+        })
     }
 
     /// `CNI_ARGS`, of which the plugin knows the keys `known` (case matters).
@@ -95,10 +106,6 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn read<T: DeserializeOwned>(configuration: &str) -> Result<T, Error> {
-    go_json::from_str(configuration).map_err(|e| Error::new(code::CONFIGURATION, e.to_string()))
-}
-
 /// `CNI_ARGS` whose keys have been checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arguments(Vec<(String, String)>);
@@ -127,7 +134,7 @@ impl NetworkRequest {
     /// # Errors
     /// Code 7, naming the key, when a value is not of the kind that `T` wants.
     pub fn configuration<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        read(&self.configuration)
+        crate::conf::read(&self.configuration)
     }
 }
 

@@ -108,12 +108,15 @@ mod tests {
             up: true,
             oper_up: true,
             promisc: false,
+            all_multicast: false,
+            tx_queue_length: 1000,
             loopback: false,
             master: None,
             parent: None,
             alias: None,
             vlan_filtering: false,
             port: None,
+            vrf_table: None,
         }
     }
 

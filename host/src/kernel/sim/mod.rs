@@ -35,6 +35,7 @@ mod kernel;
 mod link;
 mod nat;
 mod route;
+mod rule;
 mod rules;
 mod snapshot;
 mod state;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::super::{Errno, IfIndex, Masquerade, NetnsId, Role, SpoofGuard};
+use super::super::{Errno, IfIndex, Masquerade, NetnsId, Role, Rule, SpoofGuard};
 use super::device::{Chosen, Device, Ipv6, Kind};
 use crate::names::{IfName, Mac};
 
@@ -61,6 +61,7 @@ pub(super) struct Node {
 pub(super) struct Netns {
     pub(super) name: String,
     pub(super) routes: Vec<RouteEntry>,
+    pub(super) rules: Vec<Rule>,
     /// Values that were written, by key; links' own are with the links.
     pub(super) sysctls: BTreeMap<String, String>,
     /// The index that a new link gets if nothing has it.
@@ -124,6 +125,7 @@ impl Node {
         let netns = Netns {
             name: name.to_owned(),
             routes: Vec::new(),
+            rules: super::rule::of_new_netns(),
             sysctls: BTreeMap::new(),
             next_index: 1,
         };
