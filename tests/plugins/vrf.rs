@@ -64,7 +64,9 @@ fn routes(container: &Container, table: &str) -> Vec<String> {
 }
 
 fn links(container: &Container) -> Vec<String> {
-    crate::harness::netns::names(&container.netns.ip_json(&["link"]))
+    let mut links = crate::harness::netns::names(&container.netns.ip_json(&["link"]));
+    links.sort();
+    links
 }
 
 #[test]
