@@ -22,7 +22,7 @@ mod kernel {
 }
 
 /// CNI type and package of each bundled plugin.
-const PLUGINS: [&str; 15] = [
+const PLUGINS: [&str; 18] = [
     "bandwidth",
     "bridge",
     "dummy",
@@ -35,9 +35,12 @@ const PLUGINS: [&str; 15] = [
     "macvlan",
     "portmap",
     "ptp",
+    "sbr",
     "static",
     "tap",
+    "tuning",
     "vlan",
+    "vrf",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -19,6 +19,10 @@ pub struct Directories {
     pub subnet_file: PathBuf,
     /// The kernel's devices: `/sys`.
     pub sysfs: PathBuf,
+    /// Sysctls that networks may set, if there is such a list: `/etc/cni/tuning/allowlist.conf`.
+    pub tuning_allow_list: PathBuf,
+    /// What the reference plugin `tuning` keeps of links that it changed: `/run/cni/tuning`.
+    pub tuning_backups: PathBuf,
 }
 
 impl Directories {
@@ -31,6 +35,8 @@ impl Directories {
             saved_configurations: root.join("var/lib/cni/flannel"),
             subnet_file: root.join("run/flannel/subnet.env"),
             sysfs: root.join("sys"),
+            tuning_allow_list: root.join("etc/cni/tuning/allowlist.conf"),
+            tuning_backups: root.join("run/cni/tuning"),
         }
     }
 }

@@ -109,6 +109,40 @@ impl Node {
         self.call("CHECK", &with(conf, json!({ "prevResult": result })), of).run()
     }
 
+    /// ADD of each plugin of a list, each with the result of those before it, all of which must succeed;
+    /// returns the last result.
+    #[track_caller]
+    pub(crate) fn add_list(&self, list: &Value, of: &Container) -> Value {
+        let mut result = Value::Null;
+        for plugin in plugins_of(list) {
+            result = self.add(&with(&plugin, json!({ "prevResult": result })), of);
+        }
+        result
+    }
+
+    /// CHECK of each plugin of a list against the list's result; returns the first that fails, or the last.
+    #[track_caller]
+    pub(crate) fn check_list(&self, list: &Value, of: &Container, result: &Value) -> Outcome {
+        let outcomes = plugins_of(list).into_iter().map(|conf| self.check(&conf, of, result));
+        let mut last = None;
+        for outcome in outcomes {
+            let failed = outcome.status != Some(0);
+            last = Some(outcome);
+            if failed {
+                break;
+            }
+        }
+        last.expect("a list has plugins")
+    }
+
+    /// DEL of each plugin of a list, the last first, all of which must succeed.
+    #[track_caller]
+    pub(crate) fn del_list(&self, list: &Value, of: &Container, result: &Value) {
+        for plugin in plugins_of(list).iter().rev() {
+            self.del(&with(plugin, json!({ "prevResult": result })), of);
+        }
+    }
+
     /// All that attachments leave on a node, but for links named in `kept`: links, elements of nftables
     /// sets, reservations, journals.
     pub(crate) fn leftovers(&self, kept: &[&str]) -> Vec<String> {
@@ -208,6 +242,13 @@ impl Container {
         routes.sort();
         routes
     }
+}
+
+/// The configurations of a list's plugins, as a runtime makes them.
+pub(crate) fn plugins_of(list: &Value) -> Vec<Value> {
+    let plugins = list["plugins"].as_array().expect("a list has plugins").iter();
+    let own = json!({ "cniVersion": list["cniVersion"], "name": list["name"] });
+    plugins.map(|plugin| with(plugin, own.clone())).collect()
 }
 
 /// The configuration with further keys, or other values of those it has. `null` takes a key away.

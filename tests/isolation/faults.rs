@@ -7,8 +7,8 @@ use wasmcni::kernel::faults::At;
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
     BANDWIDTH, BRIDGE, CHAINED, DUMMY, FIREWALL, FLANNEL, HOST_DEVICE, HOST_LOCAL, IPVLAN,
-    ISOLATED, LOOPBACK, MACVLAN, MACVLAN_L2, Network, PASSTHRU, PORTMAP, PTP, TAP, VLAN, VLAN_LINK,
-    undo_shared, witnessed,
+    ISOLATED, LOOPBACK, MACVLAN, MACVLAN_L2, Network, PASSTHRU, PORTMAP, PTP, SBR, TAP, TUNING,
+    VLAN, VLAN_LINK, VRF, prepare, undo_shared, witnessed,
 };
 use crate::harness::netns::{Netns, has_kind};
 use crate::harness::programs::{require, require_tun};
@@ -249,6 +249,47 @@ fn sim_dels() {
         let count = dels_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
     }
+}
+
+/// Chained plugins, and how many operations their ADD and DEL have at least.
+const CHAINED: &[(&Network, usize, usize)] = &[(&TUNING, 7, 7), (&SBR, 15, 10), (&VRF, 7, 4)];
+
+/// What another plugin made is there before, and after.
+fn with_bridge(lab: Lab) -> Lab {
+    prepare(&lab);
+    lab.call(BRIDGE.plugin(), "ADD", &BRIDGE.conf(&lab), "a").success();
+    lab
+}
+
+#[test]
+fn sim_chained() {
+    for (network, adds, dels) in CHAINED {
+        let count = adds_that_fail(&with_bridge(Lab::sim()), network, KINDS);
+        assert!(count.operations >= *adds && count.coped.is_empty(), "{network:?}: {count:?}");
+        let left = undos_that_fail(&with_bridge(Lab::sim()), network);
+        assert!(left >= adds - 2, "{network:?}: {left}");
+        let count = dels_that_fail(&with_bridge(Lab::sim()), network, KINDS);
+        assert!(count.operations >= *dels, "{network:?}: {count:?}");
+    }
+}
+
+#[test]
+fn linux_chained() {
+    sandbox::run(|| {
+        // Kernels without VRFs are in use.
+        for (network, adds, dels) in CHAINED.iter().filter(|(network, ..)| network.plugin != "vrf")
+        {
+            let _blue = Netns::new("blue");
+            let lab = with_bridge(Lab::linux());
+            let count = adds_that_fail(&lab, network, FEW);
+            assert!(count.operations >= *adds && count.coped.is_empty(), "{network:?}: {count:?}");
+            let count = dels_that_fail(&lab, network, FEW);
+            assert!(count.operations >= *dels, "{network:?}: {count:?}");
+            lab.call(BRIDGE.plugin(), "DEL", &BRIDGE.conf(&lab), "a").success();
+            undo_shared(&lab);
+            witnessed(&lab);
+        }
+    });
 }
 
 /// With another attachment on the bridge, what is shared stays and the rest goes.

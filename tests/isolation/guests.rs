@@ -27,7 +27,7 @@ macro_rules! raw {
 raw! {
     "bad-case" "bad-pointer" "bad-result" "bad-text" "bare-function" "divide" "dropped-handle"
     "forged-handle" "grow-table" "honest" "many-tables" "no-plugin" "other-handle" "out-of-bounds"
-    "same-text" "spin-at-start" "too-new" "unknown-function" "unserved-function" "wasi" "wrong-prefix"
+    "same-text" "spin-at-start" "too-new" "unknown-function" "wasi" "wrong-prefix"
     "wrong-type"
 }
 

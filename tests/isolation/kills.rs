@@ -6,7 +6,7 @@ use serde_json::json;
 use super::lab::{Lab, assert_same};
 use super::networks::{
     BANDWIDTH, BRIDGE, FIREWALL, FLANNEL, HOST_DEVICE, MACVLAN, Network, PASSTHRU, PORTMAP, PTP,
-    TAP, undo_shared, witnessed,
+    SBR, TAP, TUNING, prepare, undo_shared, witnessed,
 };
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
@@ -59,6 +59,43 @@ fn adds_of_ptp() {
     sandbox::run(|| {
         let kills = kill_adds(&PTP);
         assert!(kills >= 4 * 10, "{kills}");
+    });
+}
+
+/// Plugins that change what another made.
+#[test]
+fn adds_of_chained() {
+    sandbox::run(|| {
+        for (network, least) in [(&TUNING, 7), (&SBR, 15)] {
+            let _blue = Netns::new("blue");
+            let lab = Lab::linux();
+            prepare(&lab);
+            let (runtime, conf) = (Runtime::new(&lab), network.conf(&lab));
+            runtime.call("ADD", &BRIDGE.conf(&lab));
+            let before = lab.state();
+            let mut operations = 0;
+            'all: for number in 1.. {
+                for kind in ["kill-before", "kill-after"] {
+                    let what = format!("{} {kind} {number}", network.plugin);
+                    if !was_killed(&runtime.mishap(kind, number, "ADD", &conf)) {
+                        runtime.call("DEL", &conf);
+                        break 'all;
+                    }
+                    runtime.call("DEL", &conf);
+                    assert_same(&before, &lab.state(), &format!("{what}, DEL"));
+                    assert!(was_killed(&runtime.mishap(kind, number, "ADD", &conf)));
+                    runtime.call("ADD", &conf);
+                    runtime.call("CHECK", &conf);
+                    runtime.call("DEL", &conf);
+                    assert_same(&before, &lab.state(), &format!("{what}, ADD"));
+                    operations = number;
+                }
+            }
+            assert!(operations >= least, "{network:?}: {operations}");
+            runtime.call("DEL", &BRIDGE.conf(&lab));
+            undo_shared(&lab);
+            witnessed(&lab);
+        }
     });
 }
 

@@ -7,6 +7,8 @@ use wasmcni::kernel::{Errno, IfIndex, Kernel, Role, SysctlKey};
 
 /// Settings that plugins change.
 const SYSCTLS: &[&str] = &[
+    "net/ipv4/conf/eth0/arp_filter",
+    "net/ipv4/ip_default_ttl",
     "net/ipv4/ip_forward",
     "net/ipv6/conf/all/forwarding",
     "net/ipv6/conf/all/accept_ra",
@@ -45,13 +47,15 @@ fn netns(kernel: &mut LinuxKernel, role: Role) -> Vec<String> {
     };
     for link in &links {
         lines.push(format!(
-            "link {} kind {:?} mac {:?} mtu {} up {} promisc {} master {:?} alias {:?} filtering {} {:?} {:?} {:?}",
+            "link {} kind {:?} mac {:?} mtu {} up {} promisc {} {} queue {} master {:?} alias {:?} filtering {} {:?} {:?} {:?}",
             link.name,
             link.kind,
             link.mac.map(|mac| mac.to_string()),
             link.mtu,
             link.up,
             link.promisc,
+            link.all_multicast,
+            link.tx_queue_length,
             name(link.master),
             link.alias,
             link.vlan_filtering,
@@ -70,6 +74,7 @@ fn netns(kernel: &mut LinuxKernel, role: Role) -> Vec<String> {
         let (to, gateway, table) = (route.destination, route.gateway, route.table);
         lines.push(format!("route {to} via {gateway:?} dev {by} table {table} {}", route.priority));
     }
+    lines.extend(kernel.rules(role).unwrap().iter().map(|rule| format!("{rule:?}")));
     for key in SYSCTLS {
         match kernel.sysctl_get(role, &SysctlKey::try_from((*key).to_owned()).unwrap()) {
             Ok(value) => lines.push(format!("{key}={value}")),

@@ -95,7 +95,6 @@ fn imports_that_there_are_not() {
             "unknown-function",
             "\"wasmcni:net/netns@0.1.0#open-path\", which this host does not offer",
         ),
-        ("unserved-function", "#[method]netns.create-vrf\", which this host does not offer"),
         ("too-new", "\"wasmcni:cni/log@9.0.0#log\", which this host does not offer"),
         ("wrong-type", "wasmcni:net/spoof-guard@0.1.0"),
         ("no-plugin", "wasmcni:cni/plugin@0.1.0"),

@@ -208,10 +208,12 @@ fn aliases_fit_255_octets(w: &mut World<'_>) {
 fn switches(w: &mut World<'_>) {
     w.veth("v0", "v1");
     w.set(Host, "v0", TxQueueLength(7)).unwrap();
+    assert_eq!(w.link(Host, "v0").tx_queue_length, 7);
     for on in [true, true, false] {
         w.set(Host, "v0", Promisc(on)).unwrap();
         w.set(Host, "v0", AllMulticast(on)).unwrap();
         assert_eq!(w.link(Host, "v0").promisc, on);
+        assert_eq!(w.link(Host, "v0").all_multicast, on);
         w.look();
     }
     for change in [Up, Up, Down, Down] {

@@ -15,6 +15,7 @@ mod moves;
 mod observe;
 mod ports;
 mod routes;
+mod rules;
 mod run;
 mod shaping;
 mod stacked;
@@ -40,6 +41,7 @@ const GROUPS: &[Group] = &[
     addresses::CASES,
     ipv6::CASES,
     routes::CASES,
+    rules::CASES,
     sysctls::CASES,
     intents::CASES,
     shaping::CASES,
@@ -70,7 +72,7 @@ mod on_both {
     use super::run;
 
     on_both!(
-        links, moves, taps, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, sysctls,
+        links, moves, taps, bridges, vlans, stacked, vrfs, addresses, ipv6, routes, rules, sysctls,
         intents, shaping, ports, missing
     );
 }

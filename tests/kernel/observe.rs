@@ -80,6 +80,10 @@ pub(crate) fn observe(kernel: &mut dyn Kernel) -> Seen {
         for route in kernel.routes(netns).unwrap() {
             seen.put(format!("{netns} route"), &route_words(&route, &names), "there");
         }
+        for rule in kernel.rules(netns).unwrap() {
+            let words = format!("from {} lookup {}", rule.source, rule.table);
+            seen.put(format!("{netns} rule"), &words, rule.priority);
+        }
     }
     for entry in kernel.masquerades().unwrap() {
         seen.put(format!("masquerade {}", entry.source), "owner", entry.owner.container_id);
@@ -121,6 +125,8 @@ fn put_link(seen: &mut Seen, thing: &str, link: &Link, names: &Names) {
     put("up", link.up.to_string());
     put("operational", link.oper_up.to_string());
     put("promisc", link.promisc.to_string());
+    put("all multicast", link.all_multicast.to_string());
+    put("transmit queue", link.tx_queue_length.to_string());
     put("loopback", link.loopback.to_string());
     if let Some(master) = link.master {
         put("master", name_of(master));
@@ -139,6 +145,9 @@ fn put_link(seen: &mut Seen, thing: &str, link: &Link, names: &Names) {
     }
     if let Some(id) = link.vlan_id {
         put("vlan id", id.to_string());
+    }
+    if let Some(table) = link.vrf_table {
+        put("table", table.to_string());
     }
     if let Some(port) = link.port {
         put("port", format!("hairpin {} isolated {}", port.hairpin, port.isolated));

@@ -17,6 +17,7 @@ cases![
     leaving_moves_them_back: Vrf,
     a_deleted_vrf_frees_its_members: Vrf,
     members_that_are_down: Vrf,
+    addresses_may_be_kept_on_the_way: Vrf,
 ];
 
 fn vrf(name: &str, table: u32) -> LinkSpec {
@@ -103,4 +104,22 @@ fn members_that_are_down(w: &mut World<'_>) {
     w.enslave(Host, "v0", "vrf0").unwrap();
     w.look();
     w.up(Host, "v0");
+}
+
+fn addresses_may_be_kept_on_the_way(w: &mut World<'_>) {
+    connected(w);
+    w.sysctl_set(Host, "net/ipv6/conf/v0/keep_addr_on_down", "1").unwrap();
+    assert_eq!(w.link(Host, "vrf0").vrf_table, Some(10));
+    assert_eq!(w.link(Host, "v0").vrf_table, None);
+    w.enslave(Host, "v0", "vrf0").unwrap();
+    assert!(w.addrs(Host, "v0").contains(&"fd00::1/64".to_owned()));
+    w.route(Host, "fd09::/64 via fd00::2 table 10").unwrap();
+    w.look();
+    w.set(Host, "v0", Master(None)).unwrap();
+    w.set(Host, "v0", Master(None)).unwrap();
+    assert!(w.addrs(Host, "v0").contains(&"fd00::1/64".to_owned()));
+    w.look();
+    w.enslave(Host, "v0", "vrf0").unwrap();
+    w.addr_delete(Host, "v0", "fd00::1/64").unwrap();
+    w.addr(Host, "v0", "fd00::1/64 nodad").unwrap();
 }

@@ -38,6 +38,25 @@ fn observe_netns(seen: &mut Seen, netns: Role, ip: &dyn Fn(&[&str]) -> Value) {
             put_link(seen, netns, link);
         }
     }
+    for (family, anywhere, host) in [("-4", "0.0.0.0/0", 32), ("-6", "::/0", 128)] {
+        let rules = ip(&["-N", family, "rule"]);
+        // A VRF's rule leads to the table of the VRF that a packet comes by.
+        let leads = |rule: &&Value| rule.get("table").is_some() && rule.get("l3mdev").is_none();
+        for rule in rules.as_array().expect("a list").iter().filter(leads) {
+            let source = match text(&rule["src"]).as_str() {
+                "all" => anywhere.to_owned(),
+                ip => format!("{ip}/{}", rule["srclen"].as_u64().unwrap_or(host)),
+            };
+            let table = match text(&rule["table"]).as_str() {
+                "local" => "255".to_owned(),
+                "main" => "254".to_owned(),
+                "default" => "253".to_owned(),
+                other => other.to_owned(),
+            };
+            let words = format!("from {source} lookup {table}");
+            seen.put(format!("{netns} rule"), &words, text(&rule["priority"]));
+        }
+    }
     for family in ["-4", "-6"] {
         let routes = ip(&["-details", "-N", family, "route", "show", "table", "all"]);
         for route in routes.as_array().expect("a list") {
@@ -65,6 +84,8 @@ fn put_link(seen: &mut Seen, netns: Role, link: &Value) {
     put("up", has("UP").to_string());
     put("operational", ["UP", "UNKNOWN"].contains(&text(&link["operstate"]).as_str()).to_string());
     put("promisc", has("PROMISC").to_string());
+    put("all multicast", has("ALLMULTI").to_string());
+    put("transmit queue", text(&link["txqlen"]));
     put("loopback", has("LOOPBACK").to_string());
     if let Some(master) = link.get("master") {
         put("master", text(master));
@@ -83,6 +104,9 @@ fn put_link(seen: &mut Seen, netns: Role, link: &Value) {
     }
     if info["info_kind"] == "vlan" {
         put("vlan id", text(&info["info_data"]["id"]));
+    }
+    if info["info_kind"] == "vrf" {
+        put("table", text(&info["info_data"]["table"]));
     }
     if info["info_slave_kind"] == "bridge" {
         let data = &info["info_slave_data"];

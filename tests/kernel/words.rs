@@ -45,6 +45,7 @@ pub(crate) fn route(text: &str, index_of: impl Fn(&str) -> IfIndex) -> RouteSpec
             "metric" => spec.priority = Some(number()),
             "mtu" => spec.mtu = Some(number()),
             "advmss" => spec.advmss = Some(number()),
+            "proto" => spec.by_kernel = value == "kernel",
             _ => panic!("{text:?}: {key:?}"),
         }
     }

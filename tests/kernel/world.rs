@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use wasmcni::kernel::{
-    Errno, IfIndex, Kernel, Link, LinkChange, LinkSpec, Parent, PortChange, Role, Route, VlanEntry,
+    Errno, IfIndex, Kernel, Link, LinkChange, LinkSpec, Parent, PortChange, Role, Route, RuleSpec,
+    VlanEntry,
 };
 
 use super::observe::{Seen, observe};
@@ -292,6 +293,20 @@ impl<'a> World<'a> {
         self.did(&format!("route to {ip} in {netns}"), answer, |route| {
             super::observe::route_words(route, &names)
         })
+    }
+
+    /// `ip rule add from SOURCE lookup TABLE`.
+    pub(crate) fn rule(&mut self, netns: Role, source: &str, table: u32) -> Done {
+        let rule = RuleSpec { source: super::words::net(source), table };
+        let answer = self.kernel.rule_add(netns, &rule);
+        self.did_it(&format!("add rule {rule} in {netns}"), answer)
+    }
+
+    /// `ip rule delete from SOURCE lookup TABLE`.
+    pub(crate) fn rule_delete(&mut self, netns: Role, source: &str, table: u32) -> Done {
+        let rule = RuleSpec { source: super::words::net(source), table };
+        let answer = self.kernel.rule_delete(netns, &rule);
+        self.did_it(&format!("delete rule {rule} in {netns}"), answer)
     }
 
     /// Has main table a route to exactly this destination?

@@ -23,10 +23,13 @@ mod portmap;
 mod portmap_conditions;
 mod portmap_traffic;
 mod ptp;
+mod sbr;
 mod static_addresses;
 mod tap;
+mod tuning;
 mod vlan;
 mod vlans;
+mod vrf;
 
 use serde_json::{Value, json};
 
@@ -47,6 +50,11 @@ fn bridge(more: Value) -> Value {
 /// The same of `ptp`.
 fn ptp(more: Value) -> Value {
     with(&bridge(json!({ "type": "ptp", "bridge": null })), more)
+}
+
+/// A list of a plain bridge and a plugin that is chained to it.
+fn chain(chained: Value) -> Value {
+    json!({ "cniVersion": "1.1.0", "name": "net", "plugins": [bridge(json!({})), chained] })
 }
 
 /// A link of the node, as `ip -json -details addr` tells it.

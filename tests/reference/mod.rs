@@ -8,6 +8,7 @@
 mod addresses;
 mod attachments;
 mod bandwidth;
+mod chained;
 mod children;
 mod coexistence;
 mod doctor;

@@ -53,6 +53,7 @@ fn side_of(netns: &Netns) -> Value {
         "links": links,
         "routes": routes(&netns.ip_json(&["-details", "route", "show", "table", "all"])),
         "IPv6 routes": routes(&netns.ip_json(&["-details", "-6", "route", "show", "table", "all"])),
+        "rules": [netns.ip_json(&["rule"]), netns.ip_json(&["-6", "rule"])],
         "ports": ports(&netns.inside(|| bridge_json(&["link"]))),
     })
 }

@@ -121,6 +121,7 @@ fn take_back(
         undoing.shared = lock.become_exclusive();
         undoing.alone = alone;
         undoing.container = container;
+        undoing.last = container;
         undoing.run(&mut journal, from)
     };
     Taken::close(journal, failures, former_stands)

@@ -6,7 +6,7 @@ use super::undoing::{self, Taken};
 use super::{Job, World, journal, journal_error, netns_error, not_own_netns, runner};
 use crate::cni::CniError;
 use crate::component::Bundled;
-use crate::journal::{Journal, Journals};
+use crate::journal::{Journal, Journals, Record, Sharing};
 use crate::kernel::Kernel;
 
 /// Serves DEL.
@@ -29,12 +29,15 @@ pub(super) fn run(world: &World, plugin: &Bundled, job: Job) -> Result<String, C
     let (ours, complete) = (journal.begun(), journal.complete());
     let unfinished = ours && !complete;
     let alone = unfinished && !journals.any_other(journal.attachment());
-    let container = unfinished && !journals.any_other_of_container(journal.attachment());
+    let of_container = |(_, record): &(_, Record)| record.sharing == Sharing::Container;
+    let asked = unfinished || journal.open_records(0).iter().any(of_container);
+    let last = asked && !journals.any_other_of_container(journal.attachment());
     let undo = |kernel: &mut dyn Kernel, job: &Job, journal: &mut Journal| {
         let mut undoing = undoing::own_only(world, job, kernel);
         undoing.shared = unfinished && lock.become_exclusive();
         undoing.alone = alone;
-        undoing.container = container;
+        undoing.container = unfinished && last;
+        undoing.last = last;
         undoing.run(journal, 0)
     };
     let (plugin_said, journal, failures) = match Prepared::new(world, plugin) {

@@ -66,7 +66,7 @@ pub(super) fn own_only<'a>(
     kernel: &'a mut dyn Kernel,
 ) -> OwnUndoing<'a> {
     let releasing = Releasing { world, job };
-    OwnUndoing { kernel, releasing, shared: false, alone: false, container: false }
+    OwnUndoing { kernel, releasing, shared: false, alone: false, container: false, last: false }
 }
 
 /// [`Undoing`], with what it borrows.
@@ -76,14 +76,15 @@ pub(super) struct OwnUndoing<'a> {
     pub(super) shared: bool,
     pub(super) alone: bool,
     pub(super) container: bool,
+    pub(super) last: bool,
 }
 
 impl OwnUndoing<'_> {
     /// Takes back what is open since record `from`; returns the failures.
     pub(super) fn run(&mut self, journal: &mut Journal, from: usize) -> Vec<String> {
-        let &mut Self { shared, alone, container, .. } = self;
+        let &mut Self { shared, alone, container, last, .. } = self;
         let (kernel, reservations) = (&mut *self.kernel, &mut self.releasing);
-        Undoing { kernel, reservations, shared, alone, container }.run(journal, from)
+        Undoing { kernel, reservations, shared, alone, container, last }.run(journal, from)
     }
 }
 

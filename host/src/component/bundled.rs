@@ -53,7 +53,7 @@ macro_rules! bundled {
 }
 
 /// Every plugin that comes with this binary.
-pub static BUNDLED: [Bundled; 15] = [
+pub static BUNDLED: [Bundled; 18] = [
     bundled!("bandwidth", "limits what a container sends and receives by token buckets"),
     bundled!("bridge", "connects containers to a bridge of the node by veth pairs"),
     bundled!("dummy", "gives a container a link that leads nowhere, to have addresses on"),
@@ -69,9 +69,12 @@ pub static BUNDLED: [Bundled; 15] = [
     bundled!("macvlan", "puts containers on a link of the node, with MACs of their own"),
     bundled!("portmap", "has ports of the node lead into containers"),
     bundled!("ptp", "connects a container to the node by a veth pair and routes"),
+    bundled!("sbr", "has packets of an interface's addresses leave by that interface"),
     bundled!("static", "hands out the addresses that the configuration names"),
     bundled!("tap", "makes a tap device in the container, for a virtual machine to open"),
+    bundled!("tuning", "changes sysctls and settings of the interface that others made"),
     bundled!("vlan", "puts a container in a VLAN of a link of the node"),
+    bundled!("vrf", "puts the interface that others made into a VRF"),
 ];
 
 /// The plugin of this CNI type.

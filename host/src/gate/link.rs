@@ -148,8 +148,19 @@ impl Gate {
     }
 
     pub(super) fn may_create(&self, role: Role, kind: &str, name: &str) -> Result<IfName> {
+        self.may_create_with(role, kind, name, |op| op)
+    }
+
+    /// Permission to make a link of a kind that grants narrow by more than its name.
+    pub(super) fn may_create_with(
+        &self,
+        role: Role,
+        kind: &str,
+        name: &str,
+        more: impl FnOnce(Op) -> Op,
+    ) -> Result<IfName> {
         let op = Op::new("link.create").in_netns(role).text("kind", kind).text("name", name);
-        self.permit(&op)?;
+        self.permit(&more(op))?;
         IfName::try_from(name).map_err(|e| Refusal::Invalid(e.to_string()))
     }
 
@@ -227,7 +238,7 @@ impl Gate {
                 format!("{:?} is in {}, its master {:?} is not", link.name, link.role, master.name);
             return Err(Refusal::Invalid(text));
         }
-        self.change_link(link, LinkChange::Master(Some(master.index)))
+        self.change_master(link, Some(master.index))
     }
 
     fn change_link(&mut self, link: &LinkHandle, change: LinkChange) -> Result<()> {
@@ -257,7 +268,12 @@ impl Gate {
             LinkChange::Master(_) => Some(LinkChange::Master(seen.master)),
             LinkChange::Alias(_) => Some(LinkChange::Alias(seen.alias.unwrap_or_default())),
             LinkChange::Name(_) => Some(LinkChange::Name(seen.name)),
-            LinkChange::AllMulticast(_) | LinkChange::TxQueueLength(_) | LinkChange::Netns(_) => {
+            LinkChange::AllMulticast(on) => {
+                (seen.all_multicast != *on).then_some(LinkChange::AllMulticast(!on))
+            }
+            LinkChange::TxQueueLength(packets) => (seen.tx_queue_length != *packets)
+                .then_some(LinkChange::TxQueueLength(seen.tx_queue_length)),
+            LinkChange::Netns(_) => {
                 return Err(Refusal::Invalid("this host offers no such change of a link".into()));
             }
         };

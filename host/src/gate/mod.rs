@@ -14,9 +14,12 @@ mod link;
 mod port_map;
 mod reservations;
 mod route;
+mod rule;
 mod shaping;
 mod sysctl;
 mod tap;
+mod tuning;
+mod vrf;
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;

@@ -29,8 +29,22 @@ impl Gate {
             return self.act_on_own(|kernel| kernel.route_delete(role, &route));
         }
         self.permit(&named("route.delete", role, &route, dev))?;
-        let undo = Undo::DeletedRoute { at: self.place(role)?, route: route.clone() };
+        let undo = Undo::DeletedRoute { at: self.place(role)?, route: self.there(role, &route)? };
         self.act([(undo, Sharing::Own)], |kernel| kernel.route_delete(role, &route))
+    }
+
+    /// The first route that matches, with all that it says; what was asked for, if there is none.
+    fn there(&self, role: Role, wanted: &RouteSpec) -> Result<RouteSpec> {
+        let same = |wanted: Option<u32>, seen| wanted.is_none_or(|wanted| wanted == seen);
+        let seen = self.kernel().routes(role)?.into_iter().find(|seen| {
+            seen.destination == wanted.destination.trunc()
+                && seen.table == wanted.table.unwrap_or(MAIN)
+                && seen.link == wanted.link
+                && same(wanted.priority, seen.priority)
+                && (wanted.gateway.is_none() || seen.gateway == wanted.gateway)
+                && (wanted.source.is_none() || seen.source == wanted.source)
+        });
+        Ok(seen.map_or_else(|| wanted.clone(), RouteSpec::from))
     }
 
     /// All routes of a namespace.

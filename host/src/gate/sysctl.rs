@@ -26,6 +26,15 @@ impl Gate {
 
     /// Writes a setting.
     pub fn write_sysctl(&mut self, role: Role, key: &str, value: &str) -> Result<()> {
+        let key = self.may_write(role, key, value)?;
+        if self.of_own_link(role, &key) {
+            return self.act_on_own(|kernel| kernel.sysctl_set(role, &key, value));
+        }
+        self.set_shared(role, &key, value)
+    }
+
+    /// The key, if the value may be written to it.
+    pub(super) fn may_write(&self, role: Role, key: &str, value: &str) -> Result<SysctlKey> {
         let op = Op::new("sysctl.write").in_netns(role).text("key", key);
         self.permit(&op.text("value", value))?;
         let key = parse(key)?;
@@ -33,10 +42,7 @@ impl Gate {
             let text = format!("a value of {} octets for {key}: at most {MAX_VALUE}", value.len());
             return Err(Refusal::Invalid(text));
         }
-        if self.of_own_link(role, &key) {
-            return self.act_on_own(|kernel| kernel.sysctl_set(role, &key, value));
-        }
-        self.set_shared(role, &key, value)
+        Ok(key)
     }
 
     /// Has the node forward packets: `sysctl -w net.ipv4.ip_forward=1`.
@@ -60,14 +66,19 @@ impl Gate {
     }
 
     /// Whether the key is one of a link that this attachment made: `net/*/conf/<link>/*`.
-    fn of_own_link(&self, role: Role, key: &SysctlKey) -> bool {
-        let mut parts = key.as_str().split('/').skip(2);
-        if !matches!(parts.next(), Some("conf" | "neigh")) {
-            return false;
-        }
-        let Some(name) = parts.next() else { return false };
+    pub(super) fn of_own_link(&self, role: Role, key: &SysctlKey) -> bool {
+        let Some(name) = link_of(key) else { return false };
         let journal = self.call.journal.borrow();
         journal.as_ref().is_some_and(|j| j.made_link_named(role, name))
+    }
+}
+
+/// The link whose setting the key is: `net/*/conf/<link>/*`.
+pub(super) fn link_of(key: &SysctlKey) -> Option<&str> {
+    let mut parts = key.as_str().split('/').skip(2);
+    match parts.next() {
+        Some("conf" | "neigh") => parts.next(),
+        _ => None,
     }
 }
 

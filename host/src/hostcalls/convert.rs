@@ -126,6 +126,8 @@ pub(super) fn link_info(link: kernel::Link) -> LinkInfo {
         admin: switch(link.up),
         carrier: switch(link.oper_up),
         promisc: switch(link.promisc),
+        all_multicast: switch(link.all_multicast),
+        tx_queue_length: link.tx_queue_length,
         master: link.master.map(|index| index.0),
         parent: link.parent.map(|index| index.0),
         vlan_filtering: switch(link.vlan_filtering),
@@ -133,6 +135,7 @@ pub(super) fn link_info(link: kernel::Link) -> LinkInfo {
             hairpin: switch(port.hairpin),
             isolated: switch(port.isolated),
         }),
+        vrf_table: link.vrf_table,
         alias: link.alias,
         mode: link.mode.map(str::to_owned),
         vlan_id: link.vlan_id,
@@ -158,6 +161,7 @@ pub(super) fn route_spec(route: netns::RouteSpec) -> Result<kernel::RouteSpec, R
         priority: route.priority,
         mtu: route.mtu,
         advmss: route.advmss,
+        by_kernel: false,
     })
 }
 

@@ -48,6 +48,15 @@ impl HostLink for Ctx {
         self.change(&this, "link.set-promisc", LinkChange::Promisc(mode == Switch::On))
     }
 
+    fn set_all_multicast(&mut self, this: Resource<LinkHandle>, mode: Switch) -> Answer<()> {
+        let change = LinkChange::AllMulticast(mode == Switch::On);
+        self.change(&this, "link.set-all-multicast", change)
+    }
+
+    fn set_tx_queue_length(&mut self, this: Resource<LinkHandle>, packets: u32) -> Answer<()> {
+        self.change(&this, "link.set-tx-queue-length", LinkChange::TxQueueLength(packets))
+    }
+
     fn set_master(
         &mut self,
         this: Resource<LinkHandle>,
@@ -55,6 +64,11 @@ impl HostLink for Ctx {
     ) -> Answer<()> {
         let (link, master) = (self.get(&this)?, self.get(&master)?);
         Ok(self.counted()?.set_master(&link, &master)?)
+    }
+
+    fn unset_master(&mut self, this: Resource<LinkHandle>) -> Answer<()> {
+        let link = self.get(&this)?;
+        Ok(self.counted()?.unset_master(&link)?)
     }
 
     fn add_addr(

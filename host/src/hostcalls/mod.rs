@@ -13,6 +13,7 @@ mod nat;
 mod netns;
 mod port_map;
 mod reservations;
+mod rule;
 mod shaping;
 mod sysctl;
 
@@ -164,15 +165,17 @@ pub(crate) fn link(linker: &mut Linker<Ctx>, interfaces: &[String]) -> wasmtime:
             }
             "wasmcni:net/link@0.1.0" => net::link::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?,
             "wasmcni:net/netns@0.1.0" => {
-                // Features that are not served yet stay switched off.
-                let stable = net::netns::LinkOptions::default();
-                net::netns::add_to_linker::<_, HasSelf<Ctx>>(linker, &stable, |c| c)?;
+                net::netns::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
             "wasmcni:net/bridge-port@0.1.0" => {
                 net::bridge_port::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
+            "wasmcni:net/rule@0.1.0" => net::rule::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?,
             "wasmcni:net/sysctl@0.1.0" => {
                 net::sysctl::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
+            "wasmcni:net/link-backup@0.1.0" => {
+                net::link_backup::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
             "wasmcni:net/forwarding@0.1.0" => {
                 net::forwarding::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;

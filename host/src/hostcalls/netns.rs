@@ -3,18 +3,13 @@
 use wasmtime::component::Resource;
 
 use super::{Answer, Ctx, Netns, convert};
+use crate::bindings::wasmcni::net::link::LinkInfo;
 use crate::bindings::wasmcni::net::netns::{
     BridgeSpec, ChildSpec, Host, HostNetns, IpvlanMode, MacvlanMode, Role, RouteInfo, RouteSpec,
     TapSpec, VethSpec,
 };
 use crate::bindings::wasmcni::net::types::{IpAddress, Switch};
-use crate::gate::{LinkHandle, NewBridge, NewChild, NewKind, NewTap, NewVeth, Refusal};
-
-/// Functions of the unstable feature `more-links` are in the contract and not linked: no component
-/// that imports them is started.
-fn unserved<T>(function: &str) -> Answer<T> {
-    Err(Refusal::Invalid(format!("{function} is not served by this host yet")).into())
-}
+use crate::gate::{LinkHandle, NewBridge, NewChild, NewKind, NewTap, NewVeth};
 
 impl Ctx {
     fn child(
@@ -164,11 +159,24 @@ impl HostNetns for Ctx {
 
     fn create_vrf(
         &mut self,
-        _: Resource<Netns>,
-        _: String,
-        _: u32,
+        this: Resource<Netns>,
+        name: String,
+        table: u32,
     ) -> Answer<Resource<LinkHandle>> {
-        unserved("create-vrf")
+        let role = self.get(&this)?.role;
+        let link = self.counted()?.create_vrf(role, &name, table)?;
+        Ok(self.push(link)?)
+    }
+
+    fn links(&mut self, this: Resource<Netns>) -> Answer<Vec<LinkInfo>> {
+        let role = self.get(&this)?.role;
+        let links = self.counted()?.links(role)?;
+        Ok(links.into_iter().map(convert::link_info).collect())
+    }
+
+    fn lock(&mut self, this: Resource<Netns>) -> Answer<()> {
+        let role = self.get(&this)?.role;
+        Ok(self.counted()?.lock_netns(role)?)
     }
 
     fn create_tap(&mut self, this: Resource<Netns>, spec: TapSpec) -> Answer<Resource<LinkHandle>> {

@@ -15,8 +15,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
-    Admission, IfIndex, LinkChange, Masquerade, NetnsId, PortChange, PortMapping, Role, RouteSpec,
-    SpoofGuard, SysctlKey, VlanEntry, Way,
+    AddressSpec, Admission, IfIndex, LinkChange, Masquerade, NetnsId, PortChange, PortMapping,
+    Role, RouteSpec, RuleSpec, SpoofGuard, SysctlKey, VlanEntry, Way,
 };
 use crate::names::{IfName, Mac, PluginName};
 
@@ -70,6 +70,33 @@ pub enum Undo {
         at: Place,
         /// The route.
         route: RouteSpec,
+    },
+    /// Delete a rule.
+    Rule {
+        /// Where.
+        at: Place,
+        /// The rule.
+        rule: RuleSpec,
+    },
+    /// Add a rule that was deleted.
+    DeletedRule {
+        /// Where.
+        at: Place,
+        /// The rule.
+        rule: RuleSpec,
+    },
+    /// Give a link its former master back, and what it lost by changing it.
+    Master {
+        /// Where.
+        at: Place,
+        /// The link.
+        link: IfIndex,
+        /// Its former master.
+        back: Option<IfIndex>,
+        /// Its addresses then.
+        addresses: Vec<AddressSpec>,
+        /// Its routes then, but for those that the kernel makes.
+        routes: Vec<RouteSpec>,
     },
     /// Set an attribute of a link back.
     LinkChange {
@@ -163,6 +190,9 @@ impl Undo {
             | Self::Address { at, .. }
             | Self::Route { at, .. }
             | Self::DeletedRoute { at, .. }
+            | Self::Rule { at, .. }
+            | Self::DeletedRule { at, .. }
+            | Self::Master { at, .. }
             | Self::LinkChange { at, .. }
             | Self::Port { at, .. }
             | Self::Vlan { at, .. }
@@ -187,6 +217,10 @@ impl Undo {
 pub enum Sharing {
     /// The attachment's alone: taken back when it goes.
     Own,
+    /// The container's: taken back when the attachment goes, unless others of the container count on it. A
+    /// link (a VRF) stays while something is enslaved to it, anything else (a sysctl that is not of the
+    /// attachment's interface) while the container has another attachment.
+    Container,
     /// Of use to other attachments too (a bridge, forwarding; in a container, its sysctls): taken back only
     /// when the ADD that made it did not succeed, and nobody else has come to use it meanwhile.
     Shared,

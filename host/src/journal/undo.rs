@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::{Journal, Place, Record, Sharing, Undo};
 use crate::kernel::{
-    AddressSpec, BIRTH_NAME, Errno, IfIndex, Kernel, KernelError, Link, Role, Way,
+    AddressSpec, BIRTH_NAME, Errno, IfIndex, Kernel, KernelError, Link, LinkChange, Role,
+    RouteSpec, Way,
 };
 use crate::names::{Attachment, PluginName};
 
@@ -49,13 +50,24 @@ pub struct Undoing<'a> {
     /// The ADD did not succeed, and the container has no other attachment: what its attachments share is
     /// taken back too.
     pub container: bool,
+    /// The container has no other attachment, whatever came of the ADD.
+    pub last: bool,
+}
+
+/// When a record is taken back.
+#[derive(Debug, Clone, Copy)]
+struct Stage {
+    /// The ADD that did it succeeded.
+    standing: bool,
+    /// All that came after it has been taken back.
+    whole: bool,
 }
 
 impl std::fmt::Debug for Undoing<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Undoing");
         shown.field("shared", &self.shared).field("alone", &self.alone);
-        shown.field("container", &self.container).finish()
+        shown.field("container", &self.container).field("last", &self.last).finish()
     }
 }
 
@@ -74,7 +86,8 @@ impl Undoing<'_> {
             if !self.is_due(&record) {
                 continue;
             }
-            match self.one(&record, journal.attachment(), standing) {
+            let stage = Stage { standing, whole: failures.is_empty() };
+            match self.one(&record, journal.attachment(), stage) {
                 Ok(()) => journal.undone(id),
                 Err(e) => failures.push(e),
             }
@@ -85,17 +98,22 @@ impl Undoing<'_> {
     fn is_due(&mut self, record: &Record) -> bool {
         match (record.sharing, record.undo.place().map(|at| at.role)) {
             (Sharing::Own, _) => true,
+            (Sharing::Container, _) => {
+                let Undo::Link { at, name, .. } = &record.undo else { return self.last };
+                let named = || Some(self.kernel.link_by_name(at.role, name).ok()??.index);
+                let index = record.index.or_else(named);
+                index.is_none_or(|index| self.has_no_ports(at.role, index))
+            }
             (Sharing::Shared, Some(Role::Container)) => self.container,
             (Sharing::Shared, Some(Role::Host) | None) => self.shared && self.unused(record),
         }
     }
 
-    /// `standing`: the ADD that did it succeeded.
     fn one(
         &mut self,
         record: &Record,
         attachment: &Attachment,
-        standing: bool,
+        stage: Stage,
     ) -> Result<(), String> {
         match &record.undo {
             Undo::Reservation { data_dir, address } => {
@@ -110,7 +128,7 @@ impl Undoing<'_> {
             Undo::Masquerade(entry) => said(self.kernel.masquerade_delete(entry)),
             Undo::SpoofGuard(guard) => said(self.kernel.spoof_guard_delete(guard)),
             Undo::MovedLink(moved) => {
-                said(tolerate_gone(moved.take_back(self.kernel, record.index, standing)))
+                said(tolerate_gone(moved.take_back(self.kernel, record.index, stage.standing)))
             }
             Undo::PortMappings(mappings) => said(self.kernel.port_map_delete(mappings)),
             Undo::Admission(entry) => said(self.kernel.admission_delete(entry)),
@@ -118,6 +136,9 @@ impl Undoing<'_> {
             | Undo::Address { at, .. }
             | Undo::Route { at, .. }
             | Undo::DeletedRoute { at, .. }
+            | Undo::Rule { at, .. }
+            | Undo::DeletedRule { at, .. }
+            | Undo::Master { at, .. }
             | Undo::LinkChange { at, .. }
             | Undo::Port { at, .. }
             | Undo::Vlan { at, .. }
@@ -125,7 +146,7 @@ impl Undoing<'_> {
             | Undo::Sysctl { at, .. }
             | Undo::Limit { at, .. } => {
                 if self.kernel.netns(at.role) == Some(at.netns) {
-                    said(tolerate_gone(self.in_kernel(record, *at)))
+                    said(tolerate_gone(self.in_kernel(record, *at, stage.whole)))
                 } else {
                     // The namespace went, and all that was in it; or this call cannot reach it.
                     Ok(())
@@ -134,7 +155,7 @@ impl Undoing<'_> {
         }
     }
 
-    fn in_kernel(&mut self, record: &Record, at: Place) -> Result<(), KernelError> {
+    fn in_kernel(&mut self, record: &Record, at: Place, whole: bool) -> Result<(), KernelError> {
         let role = at.role;
         match &record.undo {
             Undo::Link { name, mac, .. } => self.delete_link(role, record.index, name, *mac),
@@ -143,10 +164,19 @@ impl Undoing<'_> {
                 self.kernel.addr_delete(role, *link, &spec)
             }
             Undo::Route { route, .. } => self.kernel.route_delete(role, route),
-            Undo::DeletedRoute { route, .. } => match self.kernel.route_add(role, route) {
-                Err(e) if e.errno == Errno::EEXIST => Ok(()),
-                other => other,
-            },
+            Undo::DeletedRoute { route, .. } => self.give_route_back(role, route, whole),
+            Undo::Rule { rule, .. } => self.kernel.rule_delete(role, rule),
+            Undo::DeletedRule { rule, .. } => self.kernel.rule_add(role, rule),
+            Undo::Master { link, back, addresses, routes, .. } => {
+                self.kernel.link_set(role, *link, &LinkChange::Master(*back))?;
+                for address in addresses {
+                    match self.kernel.addr_add(role, *link, address) {
+                        Err(e) if e.errno == Errno::EEXIST => {}
+                        other => other?,
+                    }
+                }
+                routes.iter().try_for_each(|route| self.give_route_back(role, route, whole))
+            }
             Undo::LinkChange { link, back, .. } => self.kernel.link_set(role, *link, back),
             Undo::Port { link, back, .. } => self.kernel.bridge_port_set(role, *link, *back),
             Undo::Vlan { link, vlan, .. } => self.kernel.bridge_vlan_delete(role, *link, vlan),
@@ -163,6 +193,25 @@ impl Undoing<'_> {
             | Undo::Native { .. }
             | Undo::SavedConfiguration { .. } => Ok(()),
         }
+    }
+
+    /// A route that is there needs no giving back; another one in its place is an error. What others have made
+    /// of its link or its gateway may not bear it any more: that is not ours to mend.
+    fn give_route_back(
+        &mut self,
+        role: Role,
+        route: &RouteSpec,
+        whole: bool,
+    ) -> Result<(), KernelError> {
+        let Err(error) = self.kernel.route_add(role, route) else { return Ok(()) };
+        let over = if error.errno == Errno::EEXIST {
+            let routes = self.kernel.routes(role)?;
+            routes.into_iter().any(|seen| RouteSpec::from(seen) == *route)
+        } else {
+            let unborne = [Errno::ENETDOWN, Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EINVAL];
+            whole && unborne.contains(&error.errno)
+        };
+        if over { Ok(()) } else { Err(error) }
     }
 
     /// Deletes the link if it is the one that was made: by its index; or, when the process was
@@ -209,6 +258,9 @@ impl Undoing<'_> {
             | Undo::Vlan { at, link, .. } => (at, Some(*link)),
             Undo::Route { .. }
             | Undo::DeletedRoute { .. }
+            | Undo::Rule { .. }
+            | Undo::DeletedRule { .. }
+            | Undo::Master { .. }
             | Undo::Port { .. }
             | Undo::DeletedVlan { .. }
             | Undo::Sysctl { .. }
@@ -222,10 +274,17 @@ impl Undoing<'_> {
             | Undo::Native { .. }
             | Undo::SavedConfiguration { .. } => return self.alone,
         };
-        let Some(link) = link else { return self.alone };
-        match self.kernel.links(at.role) {
+        match link {
+            Some(link) => self.has_no_ports(at.role, link),
+            None => self.alone,
+        }
+    }
+
+    fn has_no_ports(&mut self, role: Role, link: IfIndex) -> bool {
+        match self.kernel.links(role) {
             Ok(links) => !links.iter().any(|other| other.master == Some(link)),
-            Err(_) => false,
+            // Nothing is there any more.
+            Err(e) => e.errno == Errno::ENOENT,
         }
     }
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 use super::{
     Address, AddressSpec, Admission, Errno, IfIndex, Kernel, KernelError, Link, LinkChange,
     LinkSpec, Masquerade, NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route,
-    RouteSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
+    RouteSpec, Rule, RuleSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
 };
 use crate::names::IfName;
 
@@ -295,6 +295,24 @@ impl<K: Kernel> Kernel for Faults<K> {
 
     fn route_to(&mut self, netns: Role, destination: IpAddr) -> Result<Route> {
         self.kernel.route_to(netns, destination)
+    }
+
+    fn rule_add(&mut self, netns: Role, rule: &RuleSpec) -> Result<()> {
+        let object = format!("{rule} in {netns}");
+        self.act("rule_add", object, |kernel| kernel.rule_add(netns, rule))
+    }
+
+    fn rule_delete(&mut self, netns: Role, rule: &RuleSpec) -> Result<()> {
+        let object = format!("{rule} in {netns}");
+        self.act("rule_delete", object, |kernel| kernel.rule_delete(netns, rule))
+    }
+
+    fn rules(&mut self, netns: Role) -> Result<Vec<Rule>> {
+        self.kernel.rules(netns)
+    }
+
+    fn netns_lock(&mut self, netns: Role, patience: Duration) -> Result<()> {
+        self.act("netns_lock", netns.to_string(), |kernel| kernel.netns_lock(netns, patience))
     }
 
     fn bridge_port_set(&mut self, netns: Role, port: IfIndex, change: PortChange) -> Result<()> {

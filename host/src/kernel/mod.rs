@@ -135,6 +135,29 @@ pub trait Kernel {
     /// `ENETUNREACH`: none.
     fn route_to(&mut self, netns: Role, destination: std::net::IpAddr) -> Result<Route>;
 
+    /// Equivalent: `ip rule add from SOURCE lookup TABLE`; it is asked before those that are there, of which
+    /// one may be the same.
+    ///
+    /// # Errors
+    /// `EINVAL`: the kernel takes no such rule.
+    fn rule_add(&mut self, netns: Role, rule: &RuleSpec) -> Result<()>;
+
+    /// Equivalent: `ip rule delete from SOURCE lookup TABLE`: the one that is asked first.
+    ///
+    /// # Errors
+    /// `ENOENT`: no such rule.
+    fn rule_delete(&mut self, netns: Role, rule: &RuleSpec) -> Result<()>;
+
+    /// Equivalent: `ip rule show`, both families, those alone that lead to a table.
+    fn rules(&mut self, netns: Role) -> Result<Vec<Rule>>;
+
+    /// Keeps the namespace locked until this kernel is dropped. Equivalent: `flock NETNS`, as the reference
+    /// plugin `sbr` has it.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT`: somebody else has it for longer than `patience`.
+    fn netns_lock(&mut self, netns: Role, patience: Duration) -> Result<()>;
+
     /// Equivalent: `bridge link set dev … hairpin|isolated on|off`.
     ///
     /// # Errors

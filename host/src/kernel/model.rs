@@ -146,6 +146,10 @@ pub struct Link {
     pub oper_up: bool,
     /// `IFF_PROMISC`, as set by an administrator or by anyone else.
     pub promisc: bool,
+    /// `IFF_ALLMULTI`, as an administrator set it.
+    pub all_multicast: bool,
+    /// `IFLA_TXQLEN`: packets that may wait to be sent.
+    pub tx_queue_length: u32,
     /// `IFF_LOOPBACK`.
     pub loopback: bool,
     /// The bridge or VRF that it is enslaved to.
@@ -162,6 +166,8 @@ pub struct Link {
     pub mode: Option<&'static str>,
     /// Of a VLAN device.
     pub vlan_id: Option<u16>,
+    /// A VRF's route table; `None` for other kinds.
+    pub vrf_table: Option<u32>,
 }
 
 /// The settings of a bridge port that was seen.
@@ -254,6 +260,27 @@ pub struct RouteSpec {
     pub mtu: Option<u32>,
     /// `advmss`, in octets.
     pub advmss: Option<u32>,
+    /// `proto kernel` instead of `proto boot`: one of the kernel's own that is put back.
+    #[serde(default)]
+    pub by_kernel: bool,
+}
+
+impl From<Route> for RouteSpec {
+    /// The same route, to be put back.
+    fn from(seen: Route) -> Self {
+        Self {
+            destination: seen.destination,
+            gateway: seen.gateway,
+            link: seen.link,
+            source: seen.source,
+            scope: Some(seen.scope),
+            table: Some(seen.table),
+            priority: Some(seen.priority),
+            mtu: seen.mtu,
+            advmss: seen.advmss,
+            by_kernel: seen.by_kernel,
+        }
+    }
 }
 
 impl RouteSpec {
@@ -269,8 +296,31 @@ impl RouteSpec {
             priority: None,
             mtu: None,
             advmss: None,
+            by_kernel: false,
         }
     }
+}
+
+/// A rule of policy routing that is wanted, or is to be deleted: packets from `source` look in `table`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleSpec {
+    /// `from SOURCE`. Host bits are cut.
+    pub source: IpNet,
+    /// `lookup TABLE`, at least 1.
+    pub table: u32,
+}
+
+/// A rule that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// `from`; a prefix of no bits: from all.
+    pub source: IpNet,
+    /// `lookup`.
+    pub table: u32,
+    /// `pref`: lower ones are asked first.
+    pub priority: u32,
+    /// It has no further condition: no mark, interface, destination, port, …
+    pub only_source: bool,
 }
 
 /// A route that was seen.

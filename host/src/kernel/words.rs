@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::model::{LinkChange, PortChange, RouteSpec};
+use super::model::{LinkChange, PortChange, RouteSpec, RuleSpec};
 
 fn on_off(on: bool) -> &'static str {
     if on { "on" } else { "off" }
@@ -52,5 +52,12 @@ impl fmt::Display for RouteSpec {
             write!(f, " table {table}")?;
         }
         Ok(())
+    }
+}
+
+/// `from "10.1.0.2/32" lookup 100`.
+impl fmt::Display for RuleSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "from \"{}\" lookup {}", self.source.trunc(), self.table)
     }
 }

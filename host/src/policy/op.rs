@@ -244,11 +244,14 @@ const TABLE: Key =
     Key { name: "table", holds: Holds::Number(1, u32::MAX), need: Need::Else(MAIN_TABLE) };
 const DEVICE_KEY: Key = must("by", Holds::Word(&["auxiliary", "mac", "name", "path", "pci"]));
 const ADMIN: Key = must("admin", Holds::Text);
+const FROM: Key = must("from", Holds::Net);
+const ANY_TABLE: Key = must("table", Holds::Number(1, u32::MAX));
 const VLANS: Key = must("vlan", Holds::Number(1, 4094));
 
 /// Every kind of act. A function of the WIT is bound to them by [`IMPORTS`].
 pub static OPS: &[OpKind] = &[
     here("netns.enter", &[]),
+    here("netns.lock", &[]),
     here("link.read", &[NAME]),
     here(
         "link.create",
@@ -266,7 +269,10 @@ pub static OPS: &[OpKind] = &[
     here("link.set-mtu", &[NAME, must("mtu", Holds::Number(0, u32::MAX))]),
     here("link.set-mac", &[NAME]),
     here("link.set-promisc", &[NAME]),
+    here("link.set-all-multicast", &[NAME]),
+    here("link.set-tx-queue-length", &[NAME]),
     here("link.set-master", &[NAME, must("master", Holds::Link)]),
+    here("link.unset-master", &[NAME]),
     here("link.delete", &[NAME]),
     here("link.move", &[NAME, must("from", Holds::Link)]),
     here("link.hand-back", &[NAME, must("as", Holds::Link)]),
@@ -276,12 +282,17 @@ pub static OPS: &[OpKind] = &[
     here("route.add", &[NAME, DESTINATION, TABLE]),
     here("route.delete", &[NAME, DESTINATION, TABLE]),
     here("route.read", &[]),
+    here("rule.add", &[FROM, ANY_TABLE]),
+    here("rule.delete", &[FROM, ANY_TABLE]),
+    here("rule.read", &[]),
     here("bridge-port.set-hairpin", &[NAME]),
     here("bridge-port.set-isolated", &[NAME]),
     here("bridge-port.add-vlan", &[NAME, VLANS]),
     here("bridge-port.delete-vlan", &[NAME, VLANS]),
     here("sysctl.read", &[SYSCTL]),
     here("sysctl.write", &[SYSCTL, must("value", Holds::Text)]),
+    anywhere("link-backup.read", &[must("data-dir", Holds::Path)]),
+    anywhere("link-backup.remove", &[must("data-dir", Holds::Path)]),
     anywhere("forwarding.enable", &[must("family", Holds::Word(&["ipv4", "ipv6"]))]),
     anywhere("nat.masquerade", &[WITHIN]),
     anywhere("spoof-guard.pin", &[NAME]),
@@ -311,8 +322,10 @@ pub static OPS: &[OpKind] = &[
 
 const NETNS: &str = "wasmcni:net/netns@0.1.0";
 const LINK: &str = "wasmcni:net/link@0.1.0";
+const RULE: &str = "wasmcni:net/rule@0.1.0";
 const BRIDGE_PORT: &str = "wasmcni:net/bridge-port@0.1.0";
 const SYSCTLS: &str = "wasmcni:net/sysctl@0.1.0";
+const LINK_BACKUP: &str = "wasmcni:net/link-backup@0.1.0";
 const FORWARDING: &str = "wasmcni:net/forwarding@0.1.0";
 const NAT: &str = "wasmcni:net/nat@0.1.0";
 const SPOOF_GUARD: &str = "wasmcni:net/spoof-guard@0.1.0";
@@ -346,6 +359,9 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (NETNS, "[method]netns.create-ipvlan", &["link.create"]),
     (NETNS, "[method]netns.create-macvlan", &["link.create"]),
     (NETNS, "[method]netns.create-vlan", &["link.create"]),
+    (NETNS, "[method]netns.create-vrf", &["link.create"]),
+    (NETNS, "[method]netns.links", &[]),
+    (NETNS, "[method]netns.lock", &["netns.lock"]),
     (NETNS, "[method]netns.add-route", &["route.add"]),
     (NETNS, "[method]netns.delete-route", &["route.delete", "link.create"]),
     (NETNS, "[method]netns.routes", &["route.read"]),
@@ -358,7 +374,10 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (LINK, "[method]link.set-mtu", &["link.set-mtu", "link.create"]),
     (LINK, "[method]link.set-mac", &["link.set-mac", "link.create"]),
     (LINK, "[method]link.set-promisc", &["link.set-promisc", "link.create"]),
+    (LINK, "[method]link.set-all-multicast", &["link.set-all-multicast", "link.create"]),
+    (LINK, "[method]link.set-tx-queue-length", &["link.set-tx-queue-length", "link.create"]),
     (LINK, "[method]link.set-master", &["link.set-master"]),
+    (LINK, "[method]link.unset-master", &["link.unset-master", "link.create"]),
     (LINK, "[method]link.add-addr", &["addr.add"]),
     (LINK, "[method]link.delete-addr", &["addr.delete", "addr.add"]),
     (LINK, "[method]link.addrs", &[]),
@@ -373,6 +392,9 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (DEVICES, "find-by-auxiliary", &["device.find"]),
     (DEVICES, "pci-driver", &["device.find"]),
     (DEVICES, "pci-address", &[]),
+    (RULE, "add", &["rule.add"]),
+    (RULE, "delete", &["rule.delete", "rule.add"]),
+    (RULE, "rules", &["rule.read"]),
     (BRIDGE_PORT, "set-hairpin", &["bridge-port.set-hairpin", "link.create"]),
     (BRIDGE_PORT, "set-isolated", &["bridge-port.set-isolated", "link.create"]),
     (BRIDGE_PORT, "add-vlan", &["bridge-port.add-vlan"]),
@@ -380,6 +402,10 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (BRIDGE_PORT, "vlans", &[]),
     (SYSCTLS, "read", &["sysctl.read"]),
     (SYSCTLS, "write", &["sysctl.write"]),
+    (SYSCTLS, "write-until-del", &["sysctl.write"]),
+    (SYSCTLS, "allow-list", &["sysctl.write"]),
+    (LINK_BACKUP, "read", &["link-backup.read"]),
+    (LINK_BACKUP, "remove", &["link-backup.remove"]),
     (FORWARDING, "enable", &["forwarding.enable"]),
     (NAT, "masquerade", &["nat.masquerade"]),
     (NAT, "clear-masquerade", &[]),

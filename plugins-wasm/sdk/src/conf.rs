@@ -4,9 +4,19 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{Dns, Route};
+use crate::{Dns, Error, Route, code};
+
+/// Reads a JSON text the way Go's JSON does: keys without regard to case, `null` as if it were not there,
+/// unknown keys ignored.
+///
+/// # Errors
+/// Code 7, naming the key, when a value is not of the kind that `T` wants.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    go_json::from_str(text).map_err(|e| Error::new(code::CONFIGURATION, e.to_string()))
+}
 
 /// An address with a prefix length as text, `10.1.2.3/24`, host bits kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

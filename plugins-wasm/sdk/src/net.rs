@@ -15,10 +15,12 @@ pub use crate::bindings::wasmcni::net::bridge_port::{self, Tagging, VlanRange};
 pub use crate::bindings::wasmcni::net::devices;
 pub use crate::bindings::wasmcni::net::forwarding;
 pub use crate::bindings::wasmcni::net::link::{AddressInfo, Detection, Link, LinkInfo, PortInfo};
+pub use crate::bindings::wasmcni::net::link_backup;
 pub use crate::bindings::wasmcni::net::netns::{
     BridgeSpec, ChildSpec, IpvlanMode, MacvlanMode, Netns, Role, RouteInfo, RouteSpec, TapSpec,
     VethSpec,
 };
+pub use crate::bindings::wasmcni::net::rule::{self, RuleInfo, RuleSpec};
 pub use crate::bindings::wasmcni::net::spoof_guard;
 pub use crate::bindings::wasmcni::net::sysctl;
 pub use crate::bindings::wasmcni::net::types::{Error as NetError, ErrorCode, Family, Switch};

@@ -37,7 +37,7 @@ impl Request {
     /// # Errors
     /// Code 7, naming the key, when a value is not of the kind that `T` wants.
     pub fn configuration<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        read(&self.configuration)
+        crate::conf::read(&self.configuration)
     }
 
     /// The result of the plugins before this one; on CHECK, of the whole ADD.
@@ -107,10 +107,6 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn read<T: DeserializeOwned>(configuration: &str) -> Result<T, Error> {
-    go_json::from_str(configuration).map_err(|e| Error::new(code::CONFIGURATION, e.to_string()))
-}
-
 /// `CNI_ARGS` whose keys have been checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arguments(Vec<(String, String)>);
@@ -139,7 +135,7 @@ impl NetworkRequest {
     /// # Errors
     /// Code 7, naming the key, when a value is not of the kind that `T` wants.
     pub fn configuration<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        read(&self.configuration)
+        crate::conf::read(&self.configuration)
     }
 }
 

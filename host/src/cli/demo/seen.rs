@@ -108,6 +108,8 @@ mod tests {
             up: true,
             oper_up: true,
             promisc: false,
+            all_multicast: false,
+            tx_queue_length: 1000,
             loopback: false,
             master: None,
             parent: None,
@@ -116,6 +118,7 @@ mod tests {
             mode: None,
             vlan_id: None,
             port: None,
+            vrf_table: None,
         }
     }
 

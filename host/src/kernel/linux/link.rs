@@ -26,6 +26,7 @@ const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_FIRST: u16 = 1;
 pub(super) const IFLA_BRPORT_MODE: u16 = 4;
 pub(super) const IFLA_BRPORT_ISOLATED: u16 = 33;
+const IFLA_VRF_TABLE: u16 = 1;
 
 /// First pause between two looks at something that is waited for; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -181,6 +182,8 @@ pub(super) fn read(body: &[u8]) -> Option<Link> {
         up: header.flags.contains(LinkFlags::Up),
         oper_up: false,
         promisc: header.flags.contains(LinkFlags::Promisc),
+        all_multicast: header.flags.contains(LinkFlags::Allmulti),
+        tx_queue_length: 0,
         loopback: header.flags.contains(LinkFlags::Loopback),
         master: None,
         parent: None,
@@ -189,11 +192,13 @@ pub(super) fn read(body: &[u8]) -> Option<Link> {
         port: None,
         mode: None,
         vlan_id: None,
+        vrf_table: None,
     };
     for (kind, value) in attributes(octets) {
         match kind {
             libc::IFLA_ADDRESS => link.mac = <[u8; 6]>::try_from(value).ok().map(Mac::from),
             libc::IFLA_MTU => link.mtu = read_u32(value)?,
+            libc::IFLA_TXQLEN => link.tx_queue_length = read_u32(value)?,
             libc::IFLA_OPERSTATE => {
                 link.oper_up = matches!(read_u8(value)?.into(), State::Up | State::Unknown);
             }
@@ -215,6 +220,9 @@ fn read_info(info: &[u8], link: &mut Link) {
     if link.kind == "bridge" {
         let data = attribute(info, libc::IFLA_INFO_DATA).unwrap_or_default();
         link.vlan_filtering = is_set(data, IFLA_BR_VLAN_FILTERING);
+    } else if link.kind == "vrf" {
+        let data = attribute(info, libc::IFLA_INFO_DATA).unwrap_or_default();
+        link.vrf_table = attribute(data, IFLA_VRF_TABLE).and_then(read_u32);
     }
     read_child(info, link);
     let master = attribute(info, libc::IFLA_INFO_SLAVE_KIND).and_then(read_text);

@@ -15,6 +15,7 @@ mod moving;
 mod netns;
 mod nft;
 mod route;
+mod rule;
 mod shaping;
 mod socket;
 mod sysctl;
@@ -31,8 +32,8 @@ pub use netns::{ContainerNetns, NetnsError};
 
 use super::{
     Address, AddressSpec, Admission, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade,
-    NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec, Shaping,
-    SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
+    NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec, Rule,
+    RuleSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
 };
 use crate::names::IfName;
 use netns::Netns;
@@ -227,6 +228,30 @@ impl Kernel for LinuxKernel {
         socket
             .and_then(|socket| route::to(socket, destination))
             .trying(|| format!("looking for the route to \"{destination}\" in {netns}"))
+    }
+
+    fn rule_add(&mut self, netns: Role, rule: &RuleSpec) -> Result<()> {
+        let socket = self.namespaces.socket(netns);
+        socket
+            .and_then(|socket| rule::add(socket, rule))
+            .trying(|| format!("adding rule {rule} in {netns}"))
+    }
+
+    fn rule_delete(&mut self, netns: Role, rule: &RuleSpec) -> Result<()> {
+        let socket = self.namespaces.socket(netns);
+        socket
+            .and_then(|socket| rule::delete(socket, rule))
+            .trying(|| format!("deleting rule {rule} in {netns}"))
+    }
+
+    fn rules(&mut self, netns: Role) -> Result<Vec<Rule>> {
+        let socket = self.namespaces.socket(netns);
+        socket.and_then(rule::all).trying(|| format!("listing rules in {netns}"))
+    }
+
+    fn netns_lock(&mut self, netns: Role, patience: Duration) -> Result<()> {
+        let of = self.namespaces.get(netns);
+        of.and_then(|netns| netns.lock(patience)).trying(|| format!("locking {netns}"))
     }
 
     fn bridge_port_set(&mut self, netns: Role, port: IfIndex, change: PortChange) -> Result<()> {

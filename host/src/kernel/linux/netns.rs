@@ -7,13 +7,16 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{FileStat, fstat, stat};
 use nix::sys::statfs::{NSFS_MAGIC, statfs};
 
+use super::link::wait_until;
 use super::socket::{Refusal, RouteSocket};
 use super::sysctl::SysctlDirs;
 use crate::kernel::NetnsId;
@@ -161,6 +164,7 @@ pub(super) struct Netns {
     /// Our own namespace as a file, for requests that name it.
     own_file: Option<File>,
     socket: Option<RouteSocket>,
+    lock: Option<Flock<File>>,
     pub(super) sysctls: SysctlDirs,
 }
 
@@ -172,6 +176,7 @@ impl Netns {
             id: OnceCell::new(),
             own_file: None,
             socket: None,
+            lock: None,
             sysctls: SysctlDirs::default(),
         }
     }
@@ -201,6 +206,29 @@ impl Netns {
             None => File::open(OWN)?,
         };
         Ok(self.own_file.insert(file).as_raw_fd())
+    }
+
+    /// Takes the lock of the namespace's file, which whoever opens the namespace shares, and keeps it.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT`: another has it for longer than `patience`.
+    pub(super) fn lock(&mut self, patience: Duration) -> Result<(), Refusal> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        let mut file = Some(match &self.entered {
+            Some(file) => file.try_clone()?,
+            None => File::open(OWN)?,
+        });
+        wait_until(patience, || {
+            let Some(open) = file.take() else { return Ok(true) };
+            match Flock::lock(open, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => self.lock = Some(lock),
+                Err((open, Errno::EAGAIN | Errno::EINTR)) => file = Some(open),
+                Err((_, errno)) => return Err(errno.into()),
+            }
+            Ok(file.is_none())
+        })
     }
 
     /// The socket that acts in it.
@@ -238,6 +266,16 @@ mod tests {
         let netns = open("/proc/self/ns/net").unwrap();
         assert_eq!(netns.id(), own_id().unwrap());
         assert_eq!(Some(netns.id()), Netns::own().id());
+    }
+
+    #[test]
+    fn one_at_a_time_has_the_lock() {
+        let (mut first, mut second) = (Netns::own(), Netns::own());
+        first.lock(Duration::ZERO).unwrap();
+        first.lock(Duration::ZERO).unwrap();
+        assert_eq!(second.lock(Duration::ZERO).unwrap_err().errno, Errno::ETIMEDOUT);
+        drop(first);
+        second.lock(Duration::ZERO).unwrap();
     }
 
     #[test]

@@ -37,7 +37,8 @@ const LOCAL: u32 = libc::RT_TABLE_LOCAL as u32;
 /// Equivalent: `ip route prepend …`.
 pub(super) fn add(socket: &mut RouteSocket, spec: &RouteSpec) -> Result<(), Refusal> {
     let mut request = message(spec);
-    request.header.protocol = RouteProtocol::Boot;
+    request.header.protocol =
+        if spec.by_kernel { RouteProtocol::Kernel } else { RouteProtocol::Boot };
     request.header.kind = RouteType::Unicast;
     request.header.scope = match (spec.scope, spec.destination, spec.gateway) {
         (Some(scope), _, _) => scope.into(),

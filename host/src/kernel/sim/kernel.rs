@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::{
     Address, AddressSpec, Admission, Errno, IfIndex, Kernel, Link, LinkChange, LinkSpec,
     Masquerade, NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec,
-    Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
+    Rule, RuleSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
 };
 use super::device::{AddressEntry, Dad, Kind};
 use super::state::{Answer, DeviceId, NetnsKey, Node};
@@ -26,6 +26,8 @@ impl Node {
             up: device.up,
             oper_up: device.oper_up,
             promisc: device.promisc,
+            all_multicast: device.all_multicast,
+            tx_queue_length: device.tx_queue,
             loopback: device.kind.is_loopback(),
             master: device.master.and_then(index_of),
             parent: device.kind.iflink().and_then(index_of),
@@ -34,6 +36,18 @@ impl Node {
             port: device.port,
             mode: device.kind.mode(),
             vlan_id: device.kind.vlan_id(),
+            vrf_table: match device.kind {
+                Kind::Vrf { table } => Some(table),
+                Kind::Loopback
+                | Kind::Veth { .. }
+                | Kind::Bridge { .. }
+                | Kind::Dummy
+                | Kind::Ifb
+                | Kind::Tap { .. }
+                | Kind::Ipvlan { .. }
+                | Kind::Macvlan { .. }
+                | Kind::Vlan { .. } => None,
+            },
         })
     }
 
@@ -168,6 +182,26 @@ impl Kernel for Sim {
     fn route_to(&mut self, netns: Role, destination: IpAddr) -> Result<Route> {
         let words = || format!("looking for the route to \"{destination}\" in {netns}");
         self.act(netns, words, |node, key, _| node.route_to(key, destination))
+    }
+
+    fn rule_add(&mut self, netns: Role, rule: &RuleSpec) -> Result<()> {
+        let words = || format!("adding rule {rule} in {netns}");
+        self.act(netns, words, |node, key, _| node.rule_add(key, rule))
+    }
+
+    fn rule_delete(&mut self, netns: Role, rule: &RuleSpec) -> Result<()> {
+        let words = || format!("deleting rule {rule} in {netns}");
+        self.act(netns, words, |node, key, _| node.rule_delete(key, rule))
+    }
+
+    fn rules(&mut self, netns: Role) -> Result<Vec<Rule>> {
+        let words = || format!("listing rules in {netns}");
+        self.act(netns, words, |node, key, _| node.rules(key))
+    }
+
+    /// Calls on the model come one after the other.
+    fn netns_lock(&mut self, netns: Role, _: Duration) -> Result<()> {
+        self.act(netns, || format!("locking {netns}"), |_, _, _| Ok(()))
     }
 
     fn bridge_port_set(&mut self, netns: Role, port: IfIndex, change: PortChange) -> Result<()> {

@@ -36,6 +36,7 @@ mod link;
 mod nat;
 mod port_map;
 mod route;
+mod rule;
 mod rules;
 mod shaping;
 mod snapshot;

@@ -20,11 +20,11 @@ pub(super) const IPV6_KERNEL_METRIC: u32 = 256;
 /// `IP6_RT_PRIO_USER`.
 const IPV6_METRIC: u32 = 1024;
 /// `RT_TABLE_MAIN`.
-const TABLE_MAIN: u32 = 254;
+pub(super) const TABLE_MAIN: u32 = 254;
 /// `RT_TABLE_LOCAL`.
-const TABLE_LOCAL: u32 = 255;
+pub(super) const TABLE_LOCAL: u32 = 255;
 /// `RT_TABLE_DEFAULT`.
-const TABLE_DEFAULT: u32 = 253;
+pub(super) const TABLE_DEFAULT: u32 = 253;
 
 /// What a look into the tables finds.
 enum Found {
@@ -115,7 +115,7 @@ impl Node {
             priority: spec.priority.filter(|metric| *metric != 0).unwrap_or(no_metric),
             mtu: spec.mtu,
             advmss: spec.advmss,
-            by_kernel: false,
+            by_kernel: spec.by_kernel,
         };
         let routes = &mut self.ns_mut(netns)?.routes;
         let double = |other: &RouteEntry| {

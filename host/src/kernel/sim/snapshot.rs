@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::{Admission, Condition, Masquerade, Owner, PortMapping, SpoofGuard};
+use super::super::{Admission, Condition, Masquerade, Owner, PortMapping, Rule, SpoofGuard};
 use super::device::{Dad, Device, Ipv6, Kind};
 use super::state::{DeviceId, NetnsKey, Node};
 
@@ -37,6 +37,8 @@ pub struct NetnsState {
     pub links: BTreeMap<String, LinkState>,
     /// Routes as `ip route` writes them, by table, destination and metric.
     pub routes: Vec<String>,
+    /// Rules of policy routing as `ip rule` writes them, in their order.
+    pub rules: Vec<String>,
     /// Sysctls that are not what a new namespace has, by key; those of links included.
     pub sysctls: BTreeMap<String, String>,
 }
@@ -150,8 +152,12 @@ impl Node {
     }
 
     fn view(&self, key: NetnsKey) -> NetnsState {
-        let mut state =
-            NetnsState { links: BTreeMap::new(), routes: Vec::new(), sysctls: BTreeMap::new() };
+        let mut state = NetnsState {
+            links: BTreeMap::new(),
+            routes: Vec::new(),
+            rules: Vec::new(),
+            sysctls: BTreeMap::new(),
+        };
         for (id, device) in self.devices.iter().filter(|(_, device)| device.netns == key) {
             state.links.insert(device.name.to_string(), self.link_state(*id, device));
             state.sysctls.extend(device.sysctls.iter().filter_map(|(key, value)| {
@@ -162,6 +168,8 @@ impl Node {
         if let Ok(netns) = self.ns(key) {
             state.routes = netns.routes.iter().map(|route| self.route_words(route)).collect();
             state.routes.sort();
+            let words = |r: &Rule| format!("{}: from {} lookup {}", r.priority, r.source, r.table);
+            state.rules = netns.rules.iter().map(words).collect();
             state.sysctls.extend(netns.sysctls.clone());
         }
         state

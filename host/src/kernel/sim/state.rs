@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::super::{Admission, Errno, IfIndex, Masquerade, NetnsId, Owner, Role, SpoofGuard};
+use super::super::{Admission, Errno, IfIndex, Masquerade, NetnsId, Owner, Role, Rule, SpoofGuard};
 use super::device::{Chosen, Device, Ipv6, Kind};
 use crate::names::{IfName, Mac};
 
@@ -67,6 +67,7 @@ pub(super) struct Node {
 pub(super) struct Netns {
     pub(super) name: String,
     pub(super) routes: Vec<RouteEntry>,
+    pub(super) rules: Vec<Rule>,
     /// Values that were written, by key; links' own are with the links.
     pub(super) sysctls: BTreeMap<String, String>,
     /// The index that a new link gets if nothing has it.
@@ -134,6 +135,7 @@ impl Node {
         let netns = Netns {
             name: name.to_owned(),
             routes: Vec::new(),
+            rules: super::rule::of_new_netns(),
             sysctls: BTreeMap::new(),
             next_index: 1,
         };
