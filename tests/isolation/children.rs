@@ -8,16 +8,15 @@ use wasmcni::kernel::{Errno, IfIndex, Kernel, LinkChange, Role};
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    CHAINED, DUMMY, IPVLAN, MACVLAN, MACVLAN_L2, Network, PASSTHRU, VLAN_LINK, prepare, with_uplink,
+    DUMMY, IPVLAN, IPVLAN_CHAINED, MACVLAN, MACVLAN_L2, Network, PASSTHRU, VLAN_LINK, prepare,
 };
 
 const ALL: [&Network; 7] =
-    [&MACVLAN, &MACVLAN_L2, &PASSTHRU, &IPVLAN, &CHAINED, &VLAN_LINK, &DUMMY];
+    [&MACVLAN, &MACVLAN_L2, &PASSTHRU, &IPVLAN, &IPVLAN_CHAINED, &VLAN_LINK, &DUMMY];
 
 fn fresh() -> Lab {
     let lab = Lab::sim();
-    prepare(&lab);
-    with_uplink(&lab);
+    MACVLAN.prepare(&lab);
     lab
 }
 
@@ -88,13 +87,13 @@ fn what_no_grant_gives_is_refused() {
         (&PASSTHRU, parents, on("@default-route\", \"up1"), ""),
         (&IPVLAN, parents, on("up1"), "kind=ipvlan name=\"eth0\" parent=\"up0\""),
         (
-            &CHAINED,
-            "\"@ipam\", \"@prev-result\"",
+            &IPVLAN_CHAINED,
+            "\"@ipam\", \"@prev\"",
             "\"@ipam\"".to_owned(),
             "addr.add name=\"eth0\" within=10.42.0.7/24",
         ),
         (
-            &CHAINED,
+            &IPVLAN_CHAINED,
             ", \"@config.prevResult.interfaces.0.name\"",
             String::new(),
             "link.read name=\"up1\"",
@@ -148,7 +147,7 @@ fn wrong_values_are_refused() {
         (&IPVLAN, json!({ "mode": "l4" }), "\"mode\""),
         (&IPVLAN, json!({ "ipam": {} }), "ipam.type"),
         (
-            &CHAINED,
+            &IPVLAN_CHAINED,
             json!({ "prevResult": { "cniVersion": "1.1.0", "interfaces": [{ "name": "a" }, { "name": "b" }],
             "ips": [{ "address": "10.42.0.7/24" }] } }),
             "\"master\"",

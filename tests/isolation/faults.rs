@@ -6,7 +6,7 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, CHAINED, DUMMY, FIREWALL, FLANNEL, HOST_DEVICE, HOST_LOCAL, IPVLAN,
+    BANDWIDTH, BRIDGE, DUMMY, FIREWALL, FLANNEL, HOST_DEVICE, HOST_LOCAL, IPVLAN, IPVLAN_CHAINED,
     ISOLATED, LOOPBACK, MACVLAN, MACVLAN_L2, Network, PASSTHRU, PORTMAP, PTP, SBR, TAP, TUNING,
     VLAN, VLAN_LINK, VRF, prepare, undo_shared, witnessed,
 };
@@ -172,7 +172,7 @@ const CHILDREN: [(&Network, usize); 7] = [
     (&MACVLAN_L2, 2),
     (&PASSTHRU, 11),
     (&IPVLAN, 11),
-    (&CHAINED, 10),
+    (&IPVLAN_CHAINED, 10),
     (&VLAN_LINK, 9),
     (&DUMMY, 9),
 ];
@@ -384,7 +384,7 @@ fn linux_macvlan() {
 
 #[test]
 fn linux_ipvlan_vlan_dummy() {
-    on_linux(&[(&IPVLAN, 11), (&CHAINED, 10), (&VLAN_LINK, 9), (&DUMMY, 9)]);
+    on_linux(&[(&IPVLAN, 11), (&IPVLAN_CHAINED, 10), (&VLAN_LINK, 9), (&DUMMY, 9)]);
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(crate) const PASSTHRU: Network =
 pub(crate) const IPVLAN: Network =
     Network { plugin: "ipvlan", more: || json!({ "master": "up0", "mode": "l3" }) };
 /// After plugins that made its parent and gave its addresses.
-pub(crate) const CHAINED: Network = Network {
+pub(crate) const IPVLAN_CHAINED: Network = Network {
     plugin: "ipvlan",
     more: || {
         json!({ "ipam": {}, "prevResult": {

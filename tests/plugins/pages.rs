@@ -116,7 +116,7 @@ fn examples_run_as_they_stand() {
                 )),
             }
             // Each page has networks of its own.
-            for link in ["cni0", "eth0"] {
+            for link in standing(&plugins) {
                 let _ = Command::new("ip").args(["link", "delete", link]).output();
             }
             drop(outside);
@@ -143,5 +143,11 @@ fn run(node: &Node, name: &str, example: &Example, plugins: &[Value]) {
     for conf in plugins.iter().rev() {
         node.del(&with(conf, json!({ "prevResult": result })), &container);
     }
-    assert_eq!(node.leftovers(&["eth0", "cni0"]), [""; 0], "{name}");
+    assert_eq!(node.leftovers(&standing(plugins)), [""; 0], "{name}");
+}
+
+/// Links that are there after DEL: the node's own, and bridges.
+fn standing(plugins: &[Value]) -> Vec<&str> {
+    let bridges = plugins.iter().filter_map(|plugin| plugin["bridge"].as_str());
+    ["eth0", "cni0"].into_iter().chain(bridges).collect()
 }

@@ -509,7 +509,7 @@ fn grants_narrow_it() {
             ("host-port = \"any\"", "host-port = \"30000-32767\"", "host-port=8080"),
             ("protocol = \"*\"", "protocol = \"udp\"", "protocol=tcp"),
             ("host-address = \"any\"", "host-address = \"192.0.2.0/24\"", "host-address=0.0.0.0/0"),
-            ("within = \"@ipam\"", "within = \"10.77.0.9/32\"", "within=10.77.0.2/32"),
+            ("within = \"@prev\"", "within = \"10.77.0.9/32\"", "within=10.77.0.2/32"),
         ] {
             grant(from, to);
             failed(&chain.chained(&result, "ADD", &a), 100, named);

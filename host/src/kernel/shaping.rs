@@ -31,7 +31,9 @@ impl TokenBucket {
         let (rate_octets, burst_octets) = (rate / OCTET, burst / OCTET);
         let refuse =
             |why: &str| Err(format!("limiting to {rate} bit/s, burst {burst} bits: {why}"));
-        let Ok(burst_octets) = u32::try_from(burst_octets) else {
+        // `u32::MAX` itself is too much, too, for the reference plugin.
+        let burst_octets = u32::try_from(burst_octets).ok().filter(|octets| *octets < u32::MAX);
+        let Some(burst_octets) = burst_octets else {
             return refuse("a burst is less than 4 GiB");
         };
         if rate_octets == 0 {

@@ -1,7 +1,7 @@
 //! The system calls of `/dev/net/tun`. (Documentation/networking/tuntap.rst, tun(4) in `drivers/net/tun.c`)
 //!
 //! Tap devices are made by ioctl(2) alone, and every crate that wraps it has the same few unsafe lines: see
-//! `docs/decisions/0009-tap-devices.md`.
+//! `docs/decisions/0011-tap-devices.md`.
 #![allow(unsafe_code, reason = "ioctl; each block argues why it may be")]
 
 use std::fs::File;

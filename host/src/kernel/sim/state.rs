@@ -236,6 +236,8 @@ impl Node {
         mac: Mac,
         mtu: u32,
     ) -> Device {
+        // `TX_Q_LIMIT` of drivers/net/ifb.c, `DEFAULT_TX_QUEUE_LEN` of the others.
+        let tx_queue = if matches!(kind, Kind::Ifb) { 32 } else { 1000 };
         Device {
             netns,
             index: IfIndex(0),
@@ -249,7 +251,7 @@ impl Node {
             oper_up: false,
             promisc: false,
             all_multicast: false,
-            tx_queue: 1000,
+            tx_queue,
             alias: None,
             master: None,
             port: None,
