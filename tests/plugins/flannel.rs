@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::portmap::outside;
 use super::{failed, on_node, refused};
 use crate::harness::netns::{addresses, bridge_json, ip_json, names, nft_elements};
 use crate::harness::node::{Container, Node, on_a_node, with};
+use crate::harness::talk::{ask_tcp, serve_tcp};
 
 const NOTHING: [&str; 0] = [];
 
@@ -96,6 +98,37 @@ fn the_field_configuration() {
         outcome.success();
         assert_eq!(outcome.stderr, "");
         nothing_but_the_bridge(&node, &container, "after DEL");
+    });
+}
+
+/// The whole list, with a port as containerd writes it.
+#[test]
+fn the_field_list_publishes_ports() {
+    on_a_flannel_node(FIELD, |node| {
+        let outside = outside();
+        let container = Container::new("c");
+        serve_tcp(Some(&container.netns), "c", 80);
+        let ports = json!({ "portMappings": [
+            { "HostPort": 18090, "ContainerPort": 80, "Protocol": "tcp", "HostIP": "" }
+        ] });
+        // Without a version, as in the field, it is 0.1.0.
+        for version in [json!(null), json!("0.3.1"), json!("1.0.0")] {
+            let list: Value =
+                serde_json::from_str(include_str!("configs/flannel.conflist")).unwrap();
+            let mut list = with(&list, json!({ "cniVersion": version }));
+            list["plugins"][1]["runtimeConfig"] = ports.clone();
+            let result = node.add_list(&list, &container);
+            for asking in [Some(&outside), None] {
+                let answer = ask_tcp(asking, "203.0.113.1:18090").map(|said| said.who);
+                assert_eq!(answer.as_deref(), Some("c"), "{version}");
+            }
+            if version == "1.0.0" {
+                node.check_list(&list, &container, &result).success();
+            }
+            node.del_list(&list, &container, &result);
+            assert_eq!(ask_tcp(Some(&outside), "203.0.113.1:18090"), None);
+            assert_eq!(node.leftovers(&["cni0", "up0"]), NOTHING, "{version}");
+        }
     });
 }
 

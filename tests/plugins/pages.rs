@@ -5,11 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use wasmcni::component::BUNDLED;
 
 use crate::harness::netns::{Netns, ip};
-use crate::harness::node::{Container, Node, on_a_node, with};
+use crate::harness::node::{Container, Node, on_a_node, plugins_of};
 use crate::harness::sandbox::notice;
 
 /// Kinds of links that a kernel may lack, with the words that make one.
@@ -65,13 +65,6 @@ fn blocks(text: &str) -> Vec<(&str, &str)> {
     parts.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
 }
 
-/// A plugin's own configuration, as a runtime makes it of a list.
-fn configurations(list: &Value) -> Vec<Value> {
-    let of_list = json!({ "cniVersion": list["cniVersion"], "name": list["name"] });
-    let plugins = list["plugins"].as_array().expect("a list has plugins");
-    plugins.iter().map(|plugin| with(plugin, of_list.clone())).collect()
-}
-
 /// `eth0` with an address and a default route, and something at its other end.
 fn uplink() -> Netns {
     let outside = Netns::new("outside");
@@ -107,9 +100,9 @@ fn examples_run_as_they_stand() {
         for plugin in BUNDLED {
             let outside = uplink();
             let example = example(plugin.name);
-            let plugins = configurations(&example.list);
+            let plugins = plugins_of(&example.list);
             match lacks(&plugins) {
-                None => run(&node, plugin.name, &example, &plugins),
+                None => run(&node, plugin.name, &example),
                 Some(kind) => notice(&format!(
                     "the example of {}: this kernel has no {kind}; run `just test-full-kernel`",
                     plugin.name
@@ -124,26 +117,18 @@ fn examples_run_as_they_stand() {
     });
 }
 
-fn run(node: &Node, name: &str, example: &Example, plugins: &[Value]) {
+fn run(node: &Node, name: &str, Example { files, list }: &Example) {
     eprintln!("the example of {name}");
-    for (path, text) in &example.files {
+    for (path, text) in files {
         let path = node.below(path.trim_start_matches('/'));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
     let container = Container::new(name);
-    let mut result = Value::Null;
-    for conf in plugins {
-        let conf = with(conf, json!({ "prevResult": result }));
-        result = node.add(&conf, &container);
-    }
-    for conf in plugins {
-        node.check(conf, &container, &result).success();
-    }
-    for conf in plugins.iter().rev() {
-        node.del(&with(conf, json!({ "prevResult": result })), &container);
-    }
-    assert_eq!(node.leftovers(&standing(plugins)), [""; 0], "{name}");
+    let result = node.add_list(list, &container);
+    node.check_list(list, &container, &result).success();
+    node.del_list(list, &container, &result);
+    assert_eq!(node.leftovers(&standing(&plugins_of(list))), [""; 0], "{name}");
 }
 
 /// Links that are there after DEL: the node's own, and bridges.
