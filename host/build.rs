@@ -48,6 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for watched in [
         "plugins-wasm",
         "wit",
+        "Cargo.toml",
         "Cargo.lock",
         "host/src/component/engine_config.rs",
         "host/src/policy",
