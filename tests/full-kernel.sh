@@ -117,6 +117,8 @@ ln -s /proc/self/fd /dev/fd
 ip link set lo up
 mkdir -p /lib/modules
 ln -sT $(printf %q "$kernel/lib/modules/$version") /lib/modules/$version
+# For /dev/net/tun: all else the kernel loads by itself.
+modprobe tun
 cd $(printf %q "$PWD/tests")
 $(printf '%q ' "${user[@]}" "${environment[@]}" "$@") </dev/null >/dev/vport*p1 2>&1
 echo \$? >/dev/vport*p2
