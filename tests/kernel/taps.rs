@@ -40,6 +40,8 @@ fn nobody_is_at_the_other_end(w: &mut World<'_>) {
     w.addr(Container, "tap0", "10.1.0.2/24").unwrap();
     w.addr(Container, "tap0", "fd00::2/64 nodad").unwrap();
     w.up(Container, "tap0");
+    // The kernel tells of a lost carrier later, by its own clock (net/core/link_watch.c).
+    w.look();
     assert!(!w.link(Container, "tap0").oper_up);
     w.route(Container, "10.9.0.0/16 via 10.1.0.1 dev tap0").unwrap();
     w.route(Container, "fd09::/64 via fd00::1 dev tap0").unwrap();

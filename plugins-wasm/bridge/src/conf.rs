@@ -4,7 +4,7 @@ use serde::Deserialize;
 use wasmcni_sdk::conf::DnsConf;
 use wasmcni_sdk::ipam::Ipam;
 use wasmcni_sdk::net::{Tagging, VlanRange};
-use wasmcni_sdk::{Addresses, Error, Mac, NetworkRequest, Request, log, nat};
+use wasmcni_sdk::{Error, Mac, NetworkRequest, Request, log, nat};
 
 /// The bridge of a configuration that names none.
 const DEFAULT_BRIDGE: &str = "cni0";
@@ -120,12 +120,7 @@ impl Conf {
         let arguments = request.arguments(&["MAC"])?;
         let mac = Mac::requested(arguments.get("MAC"), &raw.args.cni.mac, &raw.runtime_config.mac)?;
         let conf = Self::checked(raw, mac)?;
-        if !conf.ipam.is_some() && request.addresses == Addresses::OnePerFamily {
-            return Err(Error::missing(
-                "ipam.type",
-                "a result without addresses cannot be told in cniVersion 0.1.0 or 0.2.0; use 0.3.0 or later",
-            ));
-        }
+        conf.ipam.or_none(request.addresses)?;
         Ok(conf)
     }
 

@@ -3,6 +3,7 @@
 use wasmcni_sdk::testing::{arguments, network_request, request};
 
 use super::*;
+use wasmcni_sdk::Addresses;
 
 const IPAM: &str = r#""ipam": {"type": "host-local"}"#;
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use wasmcni_sdk::conf::DnsConf;
 use wasmcni_sdk::ipam::Ipam;
-use wasmcni_sdk::{Addresses, Error, NetworkRequest, Request, log};
+use wasmcni_sdk::{Error, NetworkRequest, Request, log};
 
 /// As it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -62,12 +62,7 @@ impl Conf {
                  the capability deviceID",
             )
         })?;
-        if !raw.ipam.is_some() && request.addresses == Addresses::OnePerFamily {
-            return Err(Error::missing(
-                "ipam.type",
-                "a result without addresses cannot be told in cniVersion 0.1.0 or 0.2.0; use 0.3.0 or later",
-            ));
-        }
+        raw.ipam.or_none(request.addresses)?;
         Ok(Self { device, ipam: raw.ipam, dns: raw.dns })
     }
 }
@@ -168,6 +163,7 @@ impl Teardown {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmcni_sdk::Addresses;
     use wasmcni_sdk::testing::{network_request, request};
 
     fn device(text: &str) -> Device {

@@ -5,7 +5,7 @@ use wasmcni_sdk::child::{self, Parent};
 use wasmcni_sdk::conf::DnsConf;
 use wasmcni_sdk::ipam::Ipam;
 use wasmcni_sdk::net::MacvlanMode;
-use wasmcni_sdk::{Addresses, Error, Mac, NetworkRequest, Request, log};
+use wasmcni_sdk::{Error, Mac, NetworkRequest, Request, log};
 
 /// As it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -54,12 +54,7 @@ impl Conf {
         let arguments = request.arguments(&["MAC"])?;
         let mac = Mac::configured(&raw.mac, arguments.get("MAC"), &raw.runtime_config.mac)?;
         let conf = Self::checked(raw, mac)?;
-        if !conf.ipam.is_some() && request.addresses == Addresses::OnePerFamily {
-            return Err(Error::missing(
-                "ipam.type",
-                "a result without addresses cannot be told in cniVersion 0.1.0 or 0.2.0; use 0.3.0 or later",
-            ));
-        }
+        conf.ipam.or_none(request.addresses)?;
         Ok(conf)
     }
 
@@ -124,6 +119,7 @@ pub(crate) fn word(mode: MacvlanMode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmcni_sdk::Addresses;
     use wasmcni_sdk::testing::{arguments, request};
 
     fn read(text: &str) -> Result<Conf, Error> {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::bindings::wasmcni::cni::delegate;
 use crate::error::code;
-use crate::{CniResult, Error};
+use crate::{Addresses, CniResult, Error};
 
 /// The configuration's `ipam`, as far as the plugin that delegates to it needs to know it. Give the
 /// field `#[serde(default)]`: without a `type` there is no IPAM plugin, and all but `add` do nothing.
@@ -23,6 +23,18 @@ impl Ipam {
     #[must_use]
     pub fn is_some(&self) -> bool {
         !self.kind.is_empty()
+    }
+
+    /// For a plugin that can do without IPAM: whether the result could be told then.
+    ///
+    /// # Errors
+    /// Code 7: there is no IPAM plugin, and the configuration's version has no results without addresses.
+    pub fn or_none(&self, addresses: Addresses) -> Result<(), Error> {
+        if self.is_some() || addresses != Addresses::OnePerFamily {
+            return Ok(());
+        }
+        let why = "a result without addresses cannot be told in cniVersion 0.1.0 or 0.2.0; use 0.3.0 or later";
+        Err(Error::missing("ipam.type", why))
     }
 
     /// Has the IPAM plugin give addresses: one at least, none of an interface yet. When this call

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use wasmcni_sdk::conf::DnsConf;
 use wasmcni_sdk::ipam::Ipam;
 use wasmcni_sdk::net::{TapSpec, switch};
-use wasmcni_sdk::{Addresses, Error, Mac, NetworkRequest, Request, log};
+use wasmcni_sdk::{Error, Mac, NetworkRequest, Request, log};
 
 /// Octets that a tap takes. (`tun_net_initialize`)
 const MTU: std::ops::RangeInclusive<u32> = 68..=65_521;
@@ -59,12 +59,7 @@ impl Conf {
         let arguments = request.arguments(&["MAC"])?;
         let asked = Mac::requested(arguments.get("MAC"), "", &raw.runtime_config.mac)?;
         let conf = Self::checked(raw)?;
-        if !conf.ipam.is_some() && request.addresses == Addresses::OnePerFamily {
-            return Err(Error::missing(
-                "ipam.type",
-                "a result without addresses cannot be told in cniVersion 0.1.0 or 0.2.0; use 0.3.0 or later",
-            ));
-        }
+        conf.ipam.or_none(request.addresses)?;
         Ok(Self { mac: asked.or(conf.mac), ..conf })
     }
 
@@ -151,6 +146,7 @@ pub(crate) fn teardown(request: &Request) -> Ipam {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmcni_sdk::Addresses;
     use wasmcni_sdk::net::Switch;
     use wasmcni_sdk::testing::{arguments, network_request, request};
 

@@ -25,6 +25,9 @@ const AT_ONCE: usize = 64;
 /// Dumps that may be cut short by somebody's change before it is an error.
 const DUMPS: u32 = 16;
 
+/// Attempts before somebody else's changes are an error. Each means that somebody else's succeeded.
+const ATTEMPTS: u32 = 256;
+
 /// A number of the ruleset, another one after every change to any table of the namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Generation(u32);
@@ -55,6 +58,27 @@ impl Failure {
     pub(super) fn is_conflict(&self) -> bool {
         self.message.is_none() && matches!(self.errno, Errno::ERESTART | Errno::ENOBUFS)
     }
+}
+
+/// Looks and changes until nobody else changed anything in between.
+///
+/// `plan` tells the changes and the ruleset that they are for.
+///
+/// # Errors
+/// `EBUSY`: others kept changing the ruleset; what the plan or the kernel refuses.
+pub(super) fn transact(
+    channel: &mut Channel,
+    plan: impl Fn(&mut Channel) -> Result<(Generation, Vec<Message>), Failure>,
+) -> Result<(), Failure> {
+    for _ in 0..ATTEMPTS {
+        let done =
+            plan(channel).and_then(|(generation, changes)| channel.commit(generation, changes));
+        match done {
+            Err(failure) if failure.is_conflict() => {}
+            done => return done,
+        }
+    }
+    Err(Failure::whole(Errno::EBUSY))
 }
 
 /// A netlink socket to nf_tables of one network namespace.

@@ -10,14 +10,11 @@
 //! anything meanwhile it is refused at its begin, which costs nothing, and the kernel is asked
 //! again.
 
-use super::batch::{Channel, Failure, Generation, generation, get_generation};
+use super::batch::{Channel, Failure, Generation, generation, get_generation, transact};
 use super::label::Label;
 use super::message::{Answer, Message};
 use super::table::{Element, Table, elements};
 use crate::kernel::{Errno, Owner};
-
-/// Attempts before somebody else's changes are an error. Each means that somebody else's succeeded.
-const ATTEMPTS: u32 = 256;
 
 /// What one attachment has in a table.
 pub(super) trait Entry {
@@ -49,7 +46,7 @@ pub(super) fn add<E: Entry>(channel: &mut Channel, entry: &E) -> Result<(), Fail
     let Some(companion) = entry.companion(&label.detail) else {
         return Err(Failure::whole(Errno::EINVAL));
     };
-    transact(channel, |channel, with_companion| {
+    transact_with_companion(channel, |channel, with_companion| {
         let [number, claim, set] = channel.ask([
             get_generation(),
             E::TABLE.get_element(&entry.claim()),
@@ -70,11 +67,15 @@ pub(super) fn add<E: Entry>(channel: &mut Channel, entry: &E) -> Result<(), Fail
         changes.push(E::TABLE.add_element(&companion));
         Ok((generation(number.as_ref())?, changes))
     })
-    .map_err(|failure| if failure.errno == Errno::ENOENT { incomplete(E::TABLE) } else { failure })
+    .map_err(|failure| incomplete(E::TABLE, failure))
 }
 
-/// What was there when the kernel was asked leaves out something that the table was made with.
-pub(super) fn incomplete(table: Table) -> Failure {
+/// Says what `ENOENT` means when something is added: what was there when the kernel was asked leaves out
+/// something that the table was made with.
+pub(super) fn incomplete(table: Table, failure: Failure) -> Failure {
+    if failure.errno != Errno::ENOENT {
+        return failure;
+    }
     let hint =
         format!("table \"{}\" was changed by hand; delete it, and it is made anew", table.name);
     Failure { message: None, errno: Errno::ENOENT, hint: Some(hint) }
@@ -82,7 +83,7 @@ pub(super) fn incomplete(table: Table) -> Failure {
 
 /// Deletes the entry if it is there and belongs to its owner.
 pub(super) fn delete<E: Entry>(channel: &mut Channel, entry: &E) -> Result<(), Failure> {
-    transact(channel, |channel, with_companion| {
+    transact_with_companion(channel, |channel, with_companion| {
         let [number, claim] =
             channel.ask([get_generation(), E::TABLE.get_element(&entry.claim())])?;
         let owned = claim.as_ref().and_then(label_of).filter(|l| l.is_of(entry.owner()));
@@ -91,29 +92,18 @@ pub(super) fn delete<E: Entry>(channel: &mut Channel, entry: &E) -> Result<(), F
     })
 }
 
-/// Looks and changes until nobody else changed anything in between.
-///
-/// `plan` tells the changes and the ruleset that they are for. Its second argument is false once a
-/// companion that was to be removed turned out to be missing, because somebody removed it by hand.
-pub(super) fn transact(
+/// [`transact`] for entries: the second argument of `plan` is false once a companion that was to be removed
+/// turned out to be missing, because somebody removed it by hand.
+fn transact_with_companion(
     channel: &mut Channel,
     plan: impl Fn(&mut Channel, bool) -> Result<(Generation, Vec<Message>), Failure>,
 ) -> Result<(), Failure> {
-    let mut with_companion = true;
-    for _ in 0..ATTEMPTS {
-        let done = plan(channel, with_companion)
-            .and_then(|(generation, changes)| channel.commit(generation, changes));
-        match done {
-            Err(failure) if failure.is_conflict() => {}
-            Err(Failure { message: Some(REMOVED_COMPANION), errno: Errno::ENOENT, .. })
-                if with_companion =>
-            {
-                with_companion = false;
-            }
-            done => return done,
+    match transact(channel, |channel| plan(channel, true)) {
+        Err(Failure { message: Some(REMOVED_COMPANION), errno: Errno::ENOENT, .. }) => {
+            transact(channel, |channel| plan(channel, false))
         }
+        done => done,
     }
-    Err(Failure::whole(Errno::EBUSY))
 }
 
 /// Where in a transaction that removes a claim its companion is removed; see [`removal`].

@@ -11,8 +11,8 @@
 use std::net::IpAddr;
 
 use super::attribute::Attribute;
-use super::batch::{Channel, Failure, generation, get_generation};
-use super::entry::{incomplete, label_of, transact};
+use super::batch::{Channel, Failure, generation, get_generation, transact};
+use super::entry::{incomplete, label_of};
 use super::expression::{
     Field, Register, Verdict, counter, load, load_ct_state, load_iifname, load_mark, load_oifname,
     mask, mask_and_flip, only_equal, only_in, only_ipv4, only_ipv6, only_not_in, only_unequal,
@@ -24,7 +24,7 @@ use super::message::Message;
 use super::spoof_guard::name_octets;
 use super::table::{Element, Hook, Key, Table, elements};
 use super::uapi::family;
-use crate::kernel::{Admission, Apart, Errno, Separation};
+use crate::kernel::{Admission, Apart, Separation};
 use crate::names::IfName;
 
 const TABLE: Table = Table { family: family::INET, name: "wasmcni_firewall_v1" };
@@ -200,8 +200,8 @@ pub(super) fn add(
             delete(channel, &former)?;
         }
     }
-    transact(channel, |channel, _| plan_add(channel, admission, admin))
-        .map_err(|failure| if failure.errno == Errno::ENOENT { incomplete(TABLE) } else { failure })
+    transact(channel, |channel| plan_add(channel, admission, admin))
+        .map_err(|failure| incomplete(TABLE, failure))
 }
 
 fn plan_add(
@@ -286,7 +286,7 @@ fn has(rules: &[Vec<u8>], comment: &str) -> bool {
 /// that apart.
 pub(super) fn delete(channel: &mut Channel, admission: &Admission) -> Result<(), Failure> {
     let claim = claim(admission.address);
-    transact(channel, |channel, _| {
+    transact(channel, |channel| {
         let [number, there] = channel.ask([get_generation(), TABLE.get_element(&claim)])?;
         let number = generation(number.as_ref())?;
         let owned = there.as_ref().and_then(label_of).filter(|l| l.is_of(&admission.owner));

@@ -13,16 +13,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::batch::{Channel, Failure, Generation, generation, get_generation};
+use super::batch::{Channel, Failure, Generation, generation, get_generation, transact};
 use super::conditions::{self, Group};
+use super::entry::incomplete;
 use super::label::Label;
 use super::message::{Answer, Message};
 use super::port_rules::{IPV4, IPV6, TABLE, Version, make_local_set, make_table};
 use super::table::{Element, Seen, elements};
 use crate::kernel::{Errno, Owner, PortMap, PortMapping, PortMasquerade, Protocol};
 
-/// Attempts before somebody else's changes are an error. Each means that somebody else's succeeded.
-const ATTEMPTS: u32 = 256;
 /// Mappings in one transaction. One takes up to 800 octets, and the kernel lets a socket send some 200 KiB
 /// at once; only root of the whole machine may raise that.
 const AT_ONCE: usize = 200;
@@ -170,7 +169,7 @@ pub(super) fn add(channel: &mut Channel, map: &PortMap) -> Result<(), Failure> {
         if let Err(failure) = added {
             let before = map.mappings.get(..done).unwrap_or_default();
             delete(channel, before)?;
-            return Err(if failure.errno == Errno::ENOENT { incomplete() } else { failure });
+            return Err(incomplete(TABLE, failure));
         }
         done += part.len();
     }
@@ -299,29 +298,6 @@ fn delete_part(channel: &mut Channel, mappings: &[PortMapping]) -> Result<(), Fa
         }
         Ok((number, removal(channel, &owned)?))
     })
-}
-
-/// Looks and changes until nobody else changed anything in between.
-pub(super) fn transact(
-    channel: &mut Channel,
-    plan: impl Fn(&mut Channel) -> Result<(Generation, Vec<Message>), Failure>,
-) -> Result<(), Failure> {
-    for _ in 0..ATTEMPTS {
-        let done =
-            plan(channel).and_then(|(generation, changes)| channel.commit(generation, changes));
-        match done {
-            Err(failure) if failure.is_conflict() => {}
-            done => return done,
-        }
-    }
-    Err(Failure::whole(Errno::EBUSY))
-}
-
-/// What was there when the kernel was asked leaves out something that the table was made with.
-fn incomplete() -> Failure {
-    let hint =
-        format!("table \"{}\" was changed by hand; delete it, and it is made anew", TABLE.name);
-    Failure { message: None, errno: Errno::ENOENT, hint: Some(hint) }
 }
 
 /// Every mapping of the table.

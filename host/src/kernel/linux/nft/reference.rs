@@ -6,14 +6,11 @@
 use sha2::{Digest, Sha512};
 
 use super::attribute::{self, Attribute};
-use super::batch::{Channel, Failure, Generation, generation, get_generation};
+use super::batch::{Channel, Failure, Generation, generation, get_generation, transact};
 use super::label;
 use super::message::{Answer, Message};
 use super::uapi::{attr, family, msg};
-use crate::kernel::{Errno, Owner};
-
-/// Attempts before somebody else's changes are an error. Each means that somebody else's succeeded.
-const ATTEMPTS: u32 = 256;
+use crate::kernel::Owner;
 
 /// A chain of somebody else's table.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +28,12 @@ const PREROUTING: Chain<'_> = Chain { family: family::BRIDGE, table: "nat", name
 pub(super) fn delete_masquerade(channel: &mut Channel, owner: &Owner) -> Result<(), Failure> {
     let instance = instance(owner);
     transact(channel, |channel| {
+        let number = now(channel)?;
         // `HASH-HASH, net: NETWORK, …`, cut off where a comment must end.
-        MASQ_CHECKS.deletions(channel, |comment| {
+        let changes = MASQ_CHECKS.deletions(channel, |comment| {
             comment.strip_prefix(&instance).is_some_and(|rest| rest.starts_with(','))
-        })
+        })?;
+        Ok((number, changes))
     })
 }
 
@@ -47,12 +46,13 @@ pub(super) fn delete_spoof_guard(channel: &mut Channel, owner: &Owner) -> Result
     let macs = format!("{ports}-mac");
     let [ports, macs] = [&ports, &macs].map(|name| Chain { name, ..PREROUTING });
     transact(channel, |channel| {
+        let number = now(channel)?;
         let mut changes = PREROUTING.deletions(channel, |comment| comment == wanted)?;
         let there = channel.ask([ports.get(), macs.get()])?;
         // A chain goes with its rules; the first leads to the second.
         let gone = [ports, macs].into_iter().zip(there).filter(|(_, there)| there.is_some());
         changes.extend(gone.map(|(chain, _)| chain.delete()));
-        Ok(changes)
+        Ok((number, changes))
     })
 }
 
@@ -66,21 +66,10 @@ fn instance(owner: &Owner) -> String {
     format!("{}-{}", short(network), short(&format!("{ifname}:{container_id}")))
 }
 
-/// Looks and changes until nobody else changed anything in between.
-fn transact(
-    channel: &mut Channel,
-    plan: impl Fn(&mut Channel) -> Result<Vec<Message>, Failure>,
-) -> Result<(), Failure> {
-    for _ in 0..ATTEMPTS {
-        let [number] = channel.ask([get_generation()])?;
-        let number: Generation = generation(number.as_ref())?;
-        let changes = plan(channel)?;
-        match channel.commit(number, changes) {
-            Err(failure) if failure.is_conflict() => {}
-            done => return done,
-        }
-    }
-    Err(Failure::whole(Errno::EBUSY))
+/// The ruleset that is about to be looked at.
+fn now(channel: &mut Channel) -> Result<Generation, Failure> {
+    let [number] = channel.ask([get_generation()])?;
+    generation(number.as_ref())
 }
 
 impl Chain<'_> {

@@ -2,10 +2,9 @@
 //! `ip6 cni_hostport`, a rule for each mapping, its comment the container's id.
 
 use super::attribute::{self, Attribute};
-use super::batch::{Channel, Failure, generation, get_generation};
+use super::batch::{Channel, Failure, generation, get_generation, transact};
 use super::label::rule_comment;
 use super::message::{Answer, Message};
-use super::port_map::transact;
 use super::uapi::{attr, family, msg};
 
 const TABLE: &str = "cni_hostport";
