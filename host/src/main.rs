@@ -70,6 +70,7 @@ fn serve(plugin: &Bundled) -> Reply {
         log: Rc::new(|line| eprintln!("wasmcni: {line}")),
         environment: environment.clone(),
         last_call: true,
+        trail: Rc::default(),
     };
     call::run(&world, plugin, request)
 }

@@ -169,6 +169,7 @@ impl Lab {
             log: Rc::new(move |line| heard.borrow_mut().push(line.to_owned())),
             environment: Vec::new(),
             last_call: false,
+            trail: Rc::default(),
         };
         let reply = call::run(&world, plugin, request);
         let operations = records.borrow().iter().flat_map(Record::operations).collect();

@@ -18,7 +18,7 @@ use crate::cni::{
 };
 use crate::component::Bundled;
 use crate::directories::Directories;
-use crate::gate::Call;
+use crate::gate::{Call, Trail};
 use crate::journal::{Journal, JournalError, Journals};
 use crate::kernel::{Kernel, Role};
 use crate::names::Attachment;
@@ -61,6 +61,8 @@ pub struct World {
     /// The process ends with this call: memory, threads and sockets are left to the kernel, which
     /// takes them down faster than we could.
     pub last_call: bool,
+    /// Where plugins' steps are kept, for those who want to know.
+    pub trail: Rc<Trail>,
 }
 
 impl std::fmt::Debug for World {
@@ -244,6 +246,7 @@ fn runner(
         deadline,
         world.directories.clone(),
     );
+    call.trail = world.trail.clone();
     call.prev = job.prev_result.iter().flat_map(|prev| &prev.ips).map(|ip| ip.address).collect();
     Runner::new(world, job, Rc::new(call), plugin, prepared)
 }

@@ -18,6 +18,7 @@ mod rule;
 mod shaping;
 mod sysctl;
 mod tap;
+mod trail;
 mod tuning;
 mod vrf;
 
@@ -39,6 +40,7 @@ pub use link::{NewBridge, NewVeth};
 pub use reservations::OpenStore;
 pub use sysctl::Family;
 pub use tap::NewTap;
+pub use trail::{Step, Trail, Verdict};
 
 /// A link as a guest holds it. The index says which one, the name is for grants and messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +102,8 @@ pub struct Call {
     pub deadline: Instant,
     /// Directories of the node.
     pub directories: crate::directories::Directories,
+    /// What plugins ask for.
+    pub(crate) trail: Rc<Trail>,
 }
 
 impl std::fmt::Debug for Call {
@@ -133,6 +137,7 @@ impl Call {
             configuration,
             deadline,
             directories,
+            trail: Rc::default(),
         }
     }
 
@@ -229,15 +234,24 @@ impl Gate {
             ipam: &ipam,
             network: &self.call.network,
         };
+        let trail = &self.call.trail;
         match self.grants.allow(op, &facts) {
-            Ok(_) => Ok(()),
-            Err(denied) => Err(Denied { plugin: self.plugin.to_string(), ..denied }.into()),
+            Ok(grant) => {
+                trail.granted(self.plugin(), op, &self.grants, grant);
+                Ok(())
+            }
+            Err(denied) => {
+                let denied = Denied { plugin: self.plugin.to_string(), ..denied };
+                trail.refused(self.plugin(), op, &denied);
+                Err(denied.into())
+            }
         }
     }
 
     /// Remembers a refusal, for the error that the runtime gets.
     pub(crate) fn note(&mut self, refusal: &Refusal) {
         let denied = matches!(refusal, Refusal::Denied(_));
+        self.call.trail.failed(self.plugin(), refusal);
         self.last_refusal = Some((refusal.to_string(), denied));
     }
 
@@ -263,10 +277,12 @@ impl Gate {
 
     /// Permission for what may be done freely to one's own link.
     fn permit_on(&self, link: &LinkHandle, op: Op) -> Result<()> {
+        let op = op.in_netns(link.role).text("name", link.name.as_str());
         if self.own(link) {
+            self.call.trail.own(self.plugin(), &op);
             return Ok(());
         }
-        self.permit(&op.in_netns(link.role).text("name", link.name.as_str()))
+        self.permit(&op)
     }
 
     /// Where a role's things are, for the journal.

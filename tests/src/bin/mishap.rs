@@ -93,6 +93,7 @@ fn main() -> ExitCode {
         log: Rc::new(|line| eprintln!("{line}")),
         environment: Vec::new(),
         last_call: true,
+        trail: Rc::default(),
     };
     let reply = call::run(&world, plugin, request);
     std::io::stdout().write_all(reply.stdout.as_bytes()).unwrap();
