@@ -56,10 +56,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
     let out = PathBuf::from(env::var("OUT_DIR")?);
+    let target = env::var("TARGET")?;
+    println!("cargo::rustc-env=WASMCNI_TARGET={target}");
+    println!("cargo::rustc-env=WASMCNI_ENGINE={}", wasmcni_compile::engine_id(&target));
     let packages = PLUGINS.map(|p| format!("wasmcni-plugin-{p}"));
     let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
     let scratch = guest_target(&out);
-    let built = wasmcni_compile::build(&workspace, &packages, &scratch, &env::var("TARGET")?)?;
+    let built = wasmcni_compile::build(&workspace, &packages, &scratch, &target)?;
     for (name, plugin) in PLUGINS.iter().zip(built) {
         fs::write(out.join(format!("{name}.wasm")), plugin.component)?;
         fs::write(out.join(format!("{name}.cwasm")), plugin.compiled)?;

@@ -9,6 +9,8 @@ pub struct Directories {
     pub config: PathBuf,
     /// Journals, locks and indexes; a tmpfs, empty after a reboot: `/run/wasmcni`.
     pub run: PathBuf,
+    /// Components that were installed, root-owned: `/var/lib/wasmcni`.
+    pub installed: PathBuf,
     /// Reservations of networks that name no directory of their own: `/var/lib/cni/networks`.
     pub reservations: PathBuf,
     /// Delegates' configurations of flannel networks that name no directory of their own:
@@ -31,6 +33,7 @@ impl Directories {
         Self {
             config: root.join("etc/wasmcni"),
             run: root.join("run/wasmcni"),
+            installed: root.join("var/lib/wasmcni"),
             reservations: root.join("var/lib/cni/networks"),
             saved_configurations: root.join("var/lib/cni/flannel"),
             subnet_file: root.join("run/flannel/subnet.env"),

@@ -5,15 +5,16 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
 use wasmcni::call::{self, Reply, World};
 use wasmcni::cli::Called;
 use wasmcni::cni::{MAX_STDIN, Plugin, Request, SpecVersion, Verb, stated_version};
-use wasmcni::component::{BUNDLED, Bundled, find};
+use wasmcni::component::{BUNDLED, Bundled, find, store};
 use wasmcni::directories::Directories;
+use wasmcni::names::PluginName;
 use wasmcni::node::LinuxNode;
 
 /// musl's allocator maps and unmaps memory some two hundred times in one ADD.
@@ -25,17 +26,28 @@ fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let called = words.next().unwrap_or_default();
     let name = Path::new(&called).file_name().and_then(|name| name.to_str()).unwrap_or("");
-    let Some(plugin) = find(name) else {
-        let root = std::env::var_os("WASMCNI_ROOT").unwrap_or_else(|| "/".into());
+    let plugin = find(name).copied().or_else(|| installed(name));
+    let Some(plugin) = plugin else {
         let by_runtime = std::env::var_os("CNI_COMMAND").is_some();
-        let called = Called { name: name.to_owned(), by_runtime, root: root.into() };
+        let called = Called { name: name.to_owned(), by_runtime, root: root() };
         return wasmcni::cli::run(&called, words);
     };
-    let reply = serve(plugin);
+    let reply = serve(&plugin);
     // A runtime that closed its end is gone; there is nobody left to tell.
     let _ = std::io::stderr().write_all(reply.stderr.as_bytes());
     let _ = std::io::stdout().write_all(reply.stdout.as_bytes());
     ExitCode::from(reply.status)
+}
+
+/// The plugin of this name that was installed on the node. wasmcni's own name is none.
+fn installed(name: &str) -> Option<Bundled> {
+    let name = PluginName::try_from(name).ok().filter(|name| !name.as_str().starts_with("wasmcni"))?;
+    store::find(&Directories::below(&root()).config, &name)
+}
+
+/// What stands for `/`.
+fn root() -> PathBuf {
+    std::env::var_os("WASMCNI_ROOT").unwrap_or_else(|| "/".into()).into()
 }
 
 /// Serves the call that the environment describes.
@@ -62,10 +74,9 @@ fn serve(plugin: &Bundled) -> Reply {
         Ok(request) => request,
         Err((error, version)) => return Reply::failure(&error, version),
     };
-    let root = text.get("WASMCNI_ROOT").copied().unwrap_or("/");
     let world = World {
         node: Box::new(LinuxNode { deferring_deletes: true }),
-        directories: Directories::below(Path::new(root)),
+        directories: Directories::below(&root()),
         plugins: BUNDLED.to_vec(),
         log: Rc::new(|line| eprintln!("wasmcni: {line}")),
         environment: environment.clone(),

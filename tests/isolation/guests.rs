@@ -1,7 +1,7 @@
 //! The guests that attack, compiled ahead by `tests/build.rs`.
 #![allow(unsafe_code, reason = "says which bytes are code, as host/src/component/bundled.rs does")]
 
-use wasmcni::component::{Aligned, Bundled, Code};
+use wasmcni::component::{Aligned, Bundled, Code, Origin};
 
 /// The grants of all of them, with room for limits.
 const GRANTS: &str = include_str!("../../plugins-wasm/hostile/grants.toml");
@@ -57,7 +57,7 @@ fn bundled(name: &'static str, code: Code, grants: &str) -> Bundled {
     Bundled {
         name,
         about: "attacks",
-        code,
+        origin: Origin::Bundled(code),
         grants: grants.to_owned().leak(),
         compiled_grants: None,
     }

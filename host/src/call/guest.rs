@@ -11,7 +11,8 @@ use super::{Job, World};
 use crate::bindings::exports::wasmcni::cni::plugin::NetworkRequest;
 use crate::bindings::{EveryPlugin, EveryPluginPre};
 use crate::cni::{CniError, CniResult, Code, Verb};
-use crate::component::Bundled;
+use crate::component::store::{self, Digest};
+use crate::component::{Bundled, Origin};
 use crate::component::deadline::Deadline;
 use crate::component::limits::{Budget, Limit};
 use crate::component::{self, imports};
@@ -116,8 +117,10 @@ impl Runner {
         &self.job
     }
 
+    /// The plugin of this type, bundled or installed.
     pub(super) fn plugin(&self, name: &PluginName) -> Option<Bundled> {
-        self.plugins.iter().find(|plugin| plugin.name == name.as_str()).copied()
+        let bundled = self.plugins.iter().find(|plugin| plugin.name == name.as_str()).copied();
+        bundled.or_else(|| store::find(&self.world.directories.config, name))
     }
 
     /// Counts what goes to stdout against the main plugin's limit.
@@ -164,7 +167,8 @@ impl Runner {
         let refused = |e: &wasmtime::Error| {
             CniError::new(Code::ComponentRefused, format!("loading {:?}: {e:#}", plugin.name))
         };
-        let component = component::load(&self.engine, plugin.code).map_err(|e| refused(&e))?;
+        let code = code(&self.world.directories, plugin, &grants)?;
+        let component = component::load(&self.engine, code).map_err(|e| refused(&e))?;
         let imports = self.check_imports(plugin, &component, &grants)?;
         let mut linker = Linker::new(&self.engine);
         hostcalls::link(&mut linker, &imports.interfaces).map_err(|e| refused(&e))?;
@@ -374,12 +378,36 @@ fn grants(directories: &Directories, plugin: &Bundled) -> Result<Grants, CniErro
         None => plugin.shipped_grants(),
     };
     let grants = grants.map_err(|e| refused(e.to_string()))?;
-    match grants.component() {
-        ComponentPin::Bundled => Ok(grants),
-        ComponentPin::Sha256(_) => Err(refused(format!(
-            "{} is for another component: this one is part of wasmcni; write component = \"bundled\"",
-            grants.source()
+    let source = grants.source();
+    match (grants.component(), plugin.origin) {
+        (ComponentPin::Bundled, Origin::Bundled(_)) | (ComponentPin::Sha256(_), Origin::Installed) => {
+            Ok(grants)
+        }
+        (ComponentPin::Sha256(_), Origin::Bundled(_)) => Err(refused(format!(
+            "{source} is for another component: this one is part of wasmcni; write component = \"bundled\""
         ))),
+        (ComponentPin::Bundled, Origin::Installed) => Err(refused(format!(
+            "{source} is for a plugin of wasmcni's own, and there is none of this name; `wasmcni plugin add` \
+             writes component = \"sha256:…\""
+        ))),
+    }
+}
+
+/// The code of a plugin: in this binary, or in the node's store.
+fn code(
+    directories: &Directories,
+    plugin: &Bundled,
+    grants: &Grants,
+) -> Result<component::Code, CniError> {
+    let refused = |reason: &dyn std::fmt::Display| {
+        CniError::new(Code::ComponentRefused, format!("loading {:?}: {reason}", plugin.name))
+    };
+    match (plugin.origin, grants.component()) {
+        (Origin::Bundled(code), _) => Ok(code),
+        (Origin::Installed, ComponentPin::Sha256(digest)) => {
+            store::code(&directories.installed, Digest(*digest)).map_err(|e| refused(&e))
+        }
+        (Origin::Installed, ComponentPin::Bundled) => Err(refused(&"it is not bundled")),
     }
 }
 

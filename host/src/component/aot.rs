@@ -1,23 +1,27 @@
-//! Loading code that was compiled ahead: the only unsafe code of the host.
+//! Loading code that was compiled ahead.
 //!
 //! wasmtime runs what it is given: it checks the metadata of compiled code, not the code. So code is
 //! only ever taken from a [`Code`], and a `Code` is only ever made of bytes that this build's own
-//! build script wrote and that are part of this binary.
+//! build script wrote and that are part of this binary, or of a file that wasmcni itself wrote when a plugin
+//! was installed ([`super::store`]).
 #![allow(unsafe_code, reason = "compiled code is run as it is; each block argues why it may be")]
 #![allow(clippy::disallowed_methods, reason = "the one place that loads compiled code")]
 
 use std::ffi::c_void;
+use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nix::sys::mman::{ProtFlags, mprotect};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mprotect};
 use wasmtime::component::Component;
 use wasmtime::{CustomCodeMemory, Engine};
+
+use super::store::Checked;
 
 /// Size of a page, in octets: what code that is to be executed in place is aligned to.
 const PAGE: usize = 4096;
 
-/// Compiled code of a component, page-aligned and part of this binary.
+/// Compiled code of a component, page-aligned, for as long as the process runs.
 #[derive(Clone, Copy)]
 pub struct Code {
     bytes: &'static [u8],
@@ -38,6 +42,26 @@ impl Code {
     #[must_use]
     pub const unsafe fn compiled_by_build_script(bytes: &'static [u8]) -> Self {
         Self { bytes }
+    }
+
+    /// Code that was compiled when a component was installed.
+    ///
+    /// # Errors
+    /// The system's, when the file cannot be mapped.
+    ///
+    pub(super) fn installed(checked: &Checked) -> std::io::Result<Self> {
+        let file = checked.file();
+        let size = file.metadata()?.len();
+        let length = usize::try_from(size).ok().and_then(NonZeroUsize::new);
+        let length = length.ok_or(std::io::ErrorKind::InvalidData)?;
+        let (protection, flags) = (ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE);
+        // SAFETY: a new mapping at a place of the kernel's choice; nothing of this process's is touched.
+        let place = unsafe { mmap(None, length, protection, flags, file, 0) }?;
+        // SAFETY: `length` octets are mapped from there on, for reading, and stay mapped until the process
+        // ends. They do not change: a `Checked` file lies in a directory that only root can write to, and
+        // wasmcni replaces files there, it never writes to one (`cli/plugin/publish.rs`).
+        let bytes = unsafe { std::slice::from_raw_parts(place.cast::<u8>().as_ptr(), length.get()) };
+        Ok(Self { bytes })
     }
 
     /// Size, in octets.
@@ -71,13 +95,14 @@ pub fn load(engine: &Engine, code: Code) -> wasmtime::Result<Component> {
     }
     drop(in_place);
     if again {
-        // SAFETY: who wrote these bytes: `Code::compiled_by_build_script` requires that this build's
-        // build script did, by `precompile_component`. They are copied.
+        // SAFETY: who wrote these bytes: `Code::compiled_by_build_script` and `Code::installed` require that
+        // wasmcni's own compiler did, by `precompile_component`: of the latter, `store` checks that the file is
+        // what was written then. They are copied.
         return unsafe { Component::deserialize(engine, code.bytes) };
     }
-    // SAFETY: who wrote these bytes: see above. Where: in a static of this binary, which lives
-    // as long as the process. Nobody changes them: the static is not mutable, its pages are mapped
-    // private from the executable file, and `CodePages` only ever changes whether they may be
+    // SAFETY: who wrote these bytes: see above. Where: in a static of this binary, or mapped from a file; both
+    // stay as long as the process. Nobody changes them: the static is not mutable, the mapping not writable, its
+    // pages are private to this process and come from a file that is not written to, and `CodePages` only ever changes whether they may be
     // executed, never whether they may be written. When it makes them not executable again, nothing
     // executes them: they were loaded here once. The pointer is not null and is only read through.
     unsafe { Component::deserialize_raw(engine, NonNull::from(code.bytes)) }

@@ -4,6 +4,15 @@
 use super::aot::{Aligned, Code};
 use crate::policy::{self, Grants, PolicyError};
 
+/// Where a plugin's code is.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin {
+    /// In this binary.
+    Bundled(Code),
+    /// In the node's store: its grant file says which component it is.
+    Installed,
+}
+
 /// A plugin that comes with this binary.
 #[derive(Debug, Clone, Copy)]
 pub struct Bundled {
@@ -12,7 +21,7 @@ pub struct Bundled {
     /// What it is, in a line.
     pub about: &'static str,
     /// Its compiled code.
-    pub code: Code,
+    pub origin: Origin,
     /// Its grant file, as shipped in `plugins-wasm/<name>/grants.toml`.
     pub grants: &'static str,
     /// The same, parsed when this binary was built; `None`: to be parsed.
@@ -20,6 +29,13 @@ pub struct Bundled {
 }
 
 impl Bundled {
+    /// A plugin that was installed on this node, whose grant file says which component it is.
+    #[must_use]
+    pub fn installed(name: &'static str) -> Self {
+        let about = "installed on this node";
+        Self { name, about, origin: Origin::Installed, grants: "", compiled_grants: None }
+    }
+
     /// The grants that it was shipped with.
     ///
     /// # Errors
@@ -45,7 +61,7 @@ macro_rules! bundled {
             about: $about,
             // SAFETY: the build script of this very build wrote the file by `precompile_component`;
             // all of it is included, in an `Aligned` static.
-            code: unsafe { Code::compiled_by_build_script(&ALIGNED.0) },
+            origin: Origin::Bundled(unsafe { Code::compiled_by_build_script(&ALIGNED.0) }),
             grants: include_str!(concat!("../../../plugins-wasm/", $name, "/grants.toml")),
             compiled_grants: Some(include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".grants"))),
         }

@@ -1,4 +1,4 @@
-//! What runs: bundled components, compiled ahead; their imports; the engine and its limits.
+//! What runs: components, compiled ahead, bundled or installed; their imports; the engine and its limits.
 
 mod aot;
 mod bundled;
@@ -6,9 +6,10 @@ pub mod deadline;
 mod engine_config;
 pub mod imports;
 pub mod limits;
+pub mod store;
 
 pub use aot::{Aligned, Code, load};
-pub use bundled::{BUNDLED, Bundled, find};
+pub use bundled::{BUNDLED, Bundled, Origin, find};
 
 use wasmtime::Engine;
 

@@ -1,6 +1,7 @@
-//! What build scripts need: plugin crates become components, components become native code.
+//! Plugin crates become components, components become native code: for the build scripts, and for the
+//! program `wasmcni-compile`, which does it for components that are installed on a node.
 //!
-//! Two steps, both at build time, so that an exec pays only for mapping and instantiating:
+//! Two steps, both before a plugin is run, so that an exec pays only for mapping and instantiating:
 //! `cargo build --target wasm32-unknown-unknown` and `wit-component` make the component, Cranelift
 //! compiles it for a baseline CPU of the target's architecture, not for the build machine's.
 #![allow(clippy::disallowed_methods, reason = "serves build scripts, which may do as they like")]
@@ -8,6 +9,8 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use sha2::{Digest, Sha256};
 
 #[path = "../../../host/src/component/engine_config.rs"]
 mod engine_config;
@@ -56,6 +59,30 @@ pub fn build(
 /// When it is no component, or Cranelift fails.
 pub fn compile(component: &[u8], target: &str) -> Result<Vec<u8>> {
     Ok(compiler(target)?.precompile_component(component)?)
+}
+
+/// The component in a file: the file itself, or what its core module makes.
+///
+/// # Errors
+/// When it is neither, or the module does not say of which world it is.
+pub fn component_of(file: &[u8]) -> Result<Vec<u8>> {
+    if wasmparser::Parser::is_component(file) {
+        return Ok(file.to_vec());
+    }
+    if !wasmparser::Parser::is_core_wasm(file) {
+        return Err("it is no WebAssembly".into());
+    }
+    componentize(file).map_err(|e| format!("making a component of a core module: {e:#}").into())
+}
+
+/// What code and engine must have in common, for `target`, a Rust target triple: 16 hexadecimal digits that
+/// change with wasmtime's version, with the engine's settings (their file, to be exact) and with the target.
+/// wasmtime itself checks more when code is loaded.
+#[must_use]
+pub fn engine_id(target: &str) -> String {
+    const SETTINGS: &str = include_str!("../../../host/src/component/engine_config.rs");
+    let text = format!("{}\n{target}\n{SETTINGS}", wasmtime_environ::VERSION);
+    Sha256::digest(text).iter().take(8).map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// Runs cargo for the wasm target; returns each package's core module.
