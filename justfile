@@ -31,9 +31,11 @@ wit:
 deny:
     cargo deny --locked check bans licenses sources
 
-# The static binary, as it is installed.
+# The static binary, as it is installed, and the compiler beside it: one after the other, since what a compiler
+# needs of wasmtime is not to be linked into the first.
 static:
     cargo build --locked --release --target {{target}} -p wasmcni
+    cargo build --locked --release --target {{target}} -p wasmcni-compile
 
 # Places the static binary and a symlink per plugin in DIR.
 install dir="/opt/cni/bin": static

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Which modules of the host a module may import, by the first name of the path. `names` and
 /// `directories` are for all; `call` and `cli` know everything.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("names", &[]),
     ("directories", &[]),
     ("cni", &[]),
@@ -19,6 +19,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("journal", &["kernel"]),
     ("gate", &["policy", "journal", "kernel", "ipam", "flannel"]),
     ("component", &["policy"]),
+    ("audit", &["config", "cni", "gate", "policy"]),
     ("hostcalls", &["bindings", "gate", "kernel", "ipam", "flannel", "cni", "policy", "component"]),
 ];
 

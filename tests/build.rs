@@ -11,6 +11,9 @@ use wit_parser::Resolve;
 /// Written in Rust: name and package.
 const HOSTILE: (&str, &str) = ("hostile", "wasmcni-hostile");
 
+/// A plugin that is not part of wasmcni: name and package.
+const EXAMPLE: (&str, &str) = ("example", "wasmcni-example");
+
 /// Written by hand, in here.
 const RAW: &str = "plugins-wasm/hostile/raw";
 
@@ -21,8 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
     let (out, target) = (PathBuf::from(env::var("OUT_DIR")?), env::var("TARGET")?);
-    let (name, package) = HOSTILE;
-    for built in wasmcni_compile::build(&workspace, &[package], &scratch(&out), &target)? {
+    let packages = [HOSTILE.1, EXAMPLE.1];
+    let built = wasmcni_compile::build(&workspace, &packages, &scratch(&out), &target)?;
+    for (name, built) in [HOSTILE.0, EXAMPLE.0].iter().zip(built) {
+        fs::write(out.join(format!("{name}.wasm")), built.component)?;
         fs::write(out.join(format!("{name}.cwasm")), built.compiled)?;
     }
     let mut names = Vec::new();
@@ -39,8 +44,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         };
         let Some(name) = names.last() else { continue };
-        let compiled = component.and_then(|bytes| wasmcni_compile::compile(&bytes, &target));
-        let compiled = compiled.map_err(|e| format!("building {file}: {e:?}"))?;
+        let failed = |e| format!("building {file}: {e:?}");
+        let component = component.map_err(failed)?;
+        let compiled = wasmcni_compile::compile(&component, &target).map_err(failed)?;
+        fs::write(out.join(format!("{name}.wasm")), component)?;
         fs::write(out.join(format!("{name}.cwasm")), compiled)?;
     }
     names.sort();

@@ -52,6 +52,40 @@ pub enum ConfigError {
 pub struct Config {
     /// Native delegates that may be executed: programs on CNI_PATH that nothing confines.
     natives: Vec<String>,
+    /// Where a line about each call is written: `journald`, or the path of a file.
+    #[serde(deserialize_with = "audit_to")]
+    audit: Option<AuditTo>,
+}
+
+/// What `audit` says in wasmcni.toml.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditTo {
+    /// This file, which is made if it is missing; one line each.
+    File(PathBuf),
+    /// The journal, under the identifier `wasmcni`.
+    Journald,
+}
+
+impl AuditTo {
+    /// What the operator wrote: `journald`, or an absolute path.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        match text {
+            "journald" => Some(Self::Journald),
+            path if Path::new(path).is_absolute() && Path::new(path).file_name().is_some() => {
+                Some(Self::File(path.into()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn audit_to<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<AuditTo>, D::Error> {
+    let text = String::deserialize(from)?;
+    AuditTo::read(&text).map(Some).ok_or_else(|| {
+        let want = "write \"journald\", or the absolute path of a file";
+        serde::de::Error::custom(format!("audit: {text:?} is no place for an audit; {want}"))
+    })
 }
 
 impl Config {
@@ -71,6 +105,11 @@ impl Config {
         Ok(config)
     }
 
+    /// Where a line about each call is written, if anywhere.
+    pub fn audit(&self) -> Option<&AuditTo> {
+        self.audit.as_ref()
+    }
+
     /// Whether this native delegate may be executed.
     pub fn allows_native(&self, plugin: &PluginName) -> bool {
         self.natives.iter().any(|native| native == plugin.as_str())
@@ -84,6 +123,24 @@ impl Config {
 pub fn grant_file(dir: &Path, plugin: &str) -> Result<Option<(PathBuf, String)>, ConfigError> {
     let path = dir.join("plugins").join(format!("{plugin}.toml"));
     Ok(read_trusted(&path)?.map(|text| (path, text)))
+}
+
+/// The names of a directory's files, sorted; those that begin with a dot are not looked at. None: there is no
+/// such directory.
+///
+/// # Errors
+/// The system's, when it cannot be read.
+pub fn names_in(path: &Path) -> std::io::Result<Vec<String>> {
+    let dir = match Dir::open_ambient_dir(path, ambient_authority()) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut names = Vec::new();
+    for entry in dir.entries()? {
+        names.extend(entry?.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Reads a file that nobody but root (or, in a user namespace, this process's user) can write.

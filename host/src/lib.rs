@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! main ─▶ call ─▶ cni          the exec protocol, pure
+//!              ─▶ audit        a line about each call
 //!              ─▶ component    what runs: the engine, compiled code, limits
 //!              ─▶ hostcalls ─▶ gate ─▶ policy    who may do what
 //!                                   ─▶ journal   what was done, and how to take it back
@@ -14,6 +15,7 @@
 //!
 //! Host calls hold a [`gate::Gate`], never a kernel. `names` and `directories` are for all.
 
+pub mod audit;
 mod bindings;
 pub mod call;
 pub mod cli;

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use wasmcni::audit::Audit;
 use wasmcni::call::{self, Reply, World};
 use wasmcni::cli::Called;
-use wasmcni::cni::{MAX_STDIN, Plugin, Request, SpecVersion, Verb, stated_version};
+use wasmcni::cni::{CniError, Code, MAX_STDIN, Plugin, Request, SpecVersion, Verb, stated_version};
 use wasmcni::component::{BUNDLED, Bundled, find, store};
+use wasmcni::config::Config;
 use wasmcni::directories::Directories;
 use wasmcni::names::PluginName;
 use wasmcni::node::LinuxNode;
@@ -41,7 +43,8 @@ fn main() -> ExitCode {
 
 /// The plugin of this name that was installed on the node. wasmcni's own name is none.
 fn installed(name: &str) -> Option<Bundled> {
-    let name = PluginName::try_from(name).ok().filter(|name| !name.as_str().starts_with("wasmcni"))?;
+    let name =
+        PluginName::try_from(name).ok().filter(|name| !name.as_str().starts_with("wasmcni"))?;
     store::find(&Directories::below(&root()).config, &name)
 }
 
@@ -66,29 +69,57 @@ fn serve(plugin: &Bundled) -> Reply {
         Ok(None) => Ok(Vec::new()),
         _ => stdin(),
     };
-    let request = match stdin {
-        Ok(stdin) => Request::parse(&env, &stdin, &about).map_err(|e| (e, stated_version(&stdin))),
-        Err(error) => Err((error, None)),
+    let stdin = match stdin {
+        Ok(stdin) => stdin,
+        Err(error) => return Reply::failure(&error, None),
     };
-    let request = match request {
+    let request = match Request::parse(&env, &stdin, &about) {
         Ok(request) => request,
-        Err((error, version)) => return Reply::failure(&error, version),
+        Err(error) => return Reply::failure(&error, stated_version(&stdin)),
+    };
+    let directories = Directories::below(&root());
+    let traceparent = text.get("TRACEPARENT").map(|parent| (*parent).to_owned());
+    let audit = match audit(&directories, &request, traceparent) {
+        Ok(audit) => audit,
+        Err(error) => return Reply::failure(&error, stated_version(&stdin)),
     };
     let world = World {
         node: Box::new(LinuxNode { deferring_deletes: true }),
-        directories: Directories::below(&root()),
+        directories,
         plugins: BUNDLED.to_vec(),
         log: Rc::new(|line| eprintln!("wasmcni: {line}")),
         environment: environment.clone(),
         last_call: true,
         trail: Rc::default(),
+        audit,
     };
     call::run(&world, plugin, request)
 }
 
+/// The audit that the operator's configuration asks for. If it cannot be read, what the operator wants is not
+/// known: nothing is done then, but for DEL, which nothing may keep from cleaning.
+fn audit(
+    directories: &Directories,
+    request: &Request,
+    traceparent: Option<String>,
+) -> Result<Option<Audit>, CniError> {
+    let of_a_del = match request {
+        Request::About(_) | Request::Version(_) => return Ok(None),
+        Request::Del(_) => true,
+        Request::Add(_) | Request::Check(_) | Request::Gc(_) | Request::Status(_) => false,
+    };
+    match Config::read(&directories.config) {
+        Ok(config) => Ok(config.audit().map(|to| Audit::begin(to.clone(), traceparent))),
+        Err(error) if of_a_del => {
+            eprintln!("wasmcni: warn: going on without an audit: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(CniError::new(Code::InvalidConfiguration, error.to_string())),
+    }
+}
+
 /// All of stdin, up to what a configuration may be long.
-fn stdin() -> Result<Vec<u8>, wasmcni::cni::CniError> {
-    use wasmcni::cni::{CniError, Code};
+fn stdin() -> Result<Vec<u8>, CniError> {
     let mut bytes = Vec::new();
     let limit = MAX_STDIN as u64 + 1;
     std::io::stdin()

@@ -1,7 +1,11 @@
 //! The operator's commands, as processes.
 
 mod demo;
+mod explain;
+mod inspect;
 mod install;
+mod installed;
+mod plugin;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,12 +47,56 @@ fn run_as(program: &Path, root: &Path, words: &[&str]) -> Outcome {
     }
 }
 
+/// A component file of `tests/build.rs`.
+macro_rules! component {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm"))
+    };
+}
+pub(crate) use component;
+
+/// wasmcni and the compiler beside it, as `wasmcni install` places them, with a symlink for each plugin.
+fn bin_dir(dir: &Path) -> PathBuf {
+    fs::create_dir_all(dir).unwrap();
+    let compiler = Path::new(env!("CARGO_BIN_EXE_wasmcni-compile-under-test"));
+    for (name, program) in [("wasmcni", wasmcni_binary()), ("wasmcni-compile", compiler.into())] {
+        let place = dir.join(name);
+        // A link is cheaper, where the file system allows it.
+        if fs::hard_link(&program, &place).is_err() {
+            fs::copy(&program, &place).unwrap();
+        }
+    }
+    for plugin in wasmcni::component::BUNDLED {
+        std::os::unix::fs::symlink("wasmcni", dir.join(plugin.name)).unwrap();
+    }
+    dir.to_owned()
+}
+
+/// Appends a section with a manifest to a component: as tools for other languages do it.
+fn with_manifest(component: &[u8], manifest: &str) -> Vec<u8> {
+    const NAME: &str = "wasmcni:manifest";
+    let leb = |mut n: usize| {
+        let mut bytes = Vec::new();
+        loop {
+            let low = u8::try_from(n & 0x7f).unwrap();
+            n >>= 7;
+            bytes.push(if n == 0 { low } else { low | 0x80 });
+            if n == 0 {
+                return bytes;
+            }
+        }
+    };
+    let body = [leb(NAME.len()).as_slice(), NAME.as_bytes(), manifest.as_bytes()].concat();
+    [component, &[0], &leb(body.len()), &body].concat()
+}
+
 /// Runs `wasmcni WORDS…` on a node with no files.
 fn wasmcni(words: &[&str]) -> Outcome {
     run_as(&wasmcni_binary(), Path::new("/nonexistent"), words)
 }
 
-const COMMANDS: [&str; 4] = ["demo", "install", "plugins", "grants"];
+const COMMANDS: [&str; 7] =
+    ["demo", "explain", "install", "inspect", "plugin", "plugins", "grants"];
 
 #[test]
 fn help_knows_every_command_and_every_command_helps() {

@@ -33,6 +33,11 @@ impl Node {
         Self { plugins, root: dir.join("root") }
     }
 
+    /// A node with the plugins of a directory, its files below `root`.
+    pub(crate) fn at(plugins: &Path, root: &Path) -> Self {
+        Self { plugins: plugins.to_owned(), root: root.to_owned() }
+    }
+
     /// The same node with the reference plugins. They know no other root, so configurations must name
     /// [`Node::data_dir`].
     pub(crate) fn reference(&self) -> Self {

@@ -20,6 +20,8 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("nft", "nftables", "NAT and filter rules, as another program sees them"),
     ("nsenter", "util-linux", "what is in a container netns, as another program sees it"),
     ("ping", "iputils-ping", "whether packets arrive"),
+    ("sha256sum", "coreutils", "digests, as another program computes them"),
+    ("strace", "strace", "what a kill at each step of a command leaves"),
 ];
 
 /// Is this program here? If not, a test must end: what it would have checked is told, loudly, and where

@@ -170,6 +170,7 @@ impl Lab {
             environment: Vec::new(),
             last_call: false,
             trail: Rc::default(),
+            audit: None,
         };
         let reply = call::run(&world, plugin, request);
         let operations = records.borrow().iter().flat_map(Record::operations).collect();

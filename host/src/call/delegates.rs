@@ -2,11 +2,12 @@
 //! program that CNI knows, if the operator allows it.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::guest::Runner;
 use super::{Job, native};
 use crate::cni::{CniError, CniResult, Verb};
+use crate::gate::Ran;
 use crate::hostcalls::Delegates;
 use crate::journal::{Sharing, Undo};
 use crate::names::PluginName;
@@ -57,7 +58,15 @@ impl Runner {
             journal.will(undo, Sharing::Own).map_err(|e| super::journal_error(&e))?;
         }
         let patience = self.call().time_left().max(Duration::from_millis(1));
-        let done = native::execute(&program, &self.world.environment, job, verb, patience)?;
+        let began = Instant::now();
+        let done = native::execute(&program, &self.world.environment, job, verb, patience);
+        self.call().trail.ran(|| Ran {
+            plugin: plugin.to_string(),
+            component: "native".to_owned(),
+            took: began.elapsed(),
+            done: done.is_ok(),
+        });
+        let done = done?;
         if verb == Verb::Del
             && let Some(journal) = self.call().journal().as_mut()
         {

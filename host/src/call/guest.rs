@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Instant;
 
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Engine, Store, Trap};
@@ -11,14 +12,14 @@ use super::{Job, World};
 use crate::bindings::exports::wasmcni::cni::plugin::NetworkRequest;
 use crate::bindings::{EveryPlugin, EveryPluginPre};
 use crate::cni::{CniError, CniResult, Code, Verb};
-use crate::component::store::{self, Digest};
-use crate::component::{Bundled, Origin};
 use crate::component::deadline::Deadline;
 use crate::component::limits::{Budget, Limit};
+use crate::component::store::{self, Digest};
 use crate::component::{self, imports};
+use crate::component::{Bundled, Origin};
 use crate::config;
 use crate::directories::Directories;
-use crate::gate::{Call, Gate};
+use crate::gate::{Call, Gate, Ran};
 use crate::hostcalls::{self, Ctx, Delegates};
 use crate::names::PluginName;
 use crate::policy::{self, ComponentPin, Grants};
@@ -148,7 +149,15 @@ impl Runner {
             return Err(CniError::new(Code::ComponentRefused, text));
         }
         self.depth.set(self.depth.get() + 1);
-        let done = self.run_component(plugin, verb, job);
+        let began = Instant::now();
+        let mut component = String::from("bundled");
+        let done = self.run_component(plugin, verb, job, &mut component);
+        self.call.trail.ran(|| Ran {
+            plugin: plugin.name.to_owned(),
+            component,
+            took: began.elapsed(),
+            done: done.is_ok(),
+        });
         self.depth.set(self.depth.get() - 1);
         done
     }
@@ -158,6 +167,7 @@ impl Runner {
         plugin: &Bundled,
         verb: Verb,
         job: &Rc<Job>,
+        which: &mut String,
     ) -> Result<Option<CniResult>, CniError> {
         let grants = if plugin.name == self.main.0 {
             self.main.1.clone()
@@ -167,6 +177,9 @@ impl Runner {
         let refused = |e: &wasmtime::Error| {
             CniError::new(Code::ComponentRefused, format!("loading {:?}: {e:#}", plugin.name))
         };
+        if let ComponentPin::Sha256(digest) = grants.component() {
+            *which = format!("sha256:{}", Digest(*digest));
+        }
         let code = code(&self.world.directories, plugin, &grants)?;
         let component = component::load(&self.engine, code).map_err(|e| refused(&e))?;
         let imports = self.check_imports(plugin, &component, &grants)?;
@@ -235,7 +248,7 @@ impl Runner {
         }
         for import in &imports.functions {
             let imported = format!("{}#{}", import.interface, import.function);
-            match ops_of(import) {
+            match policy::ops_of(&import.interface, &import.function) {
                 None => {
                     return refuse(format!(
                         "it imports {imported:?}, which this host does not offer"
@@ -380,9 +393,8 @@ fn grants(directories: &Directories, plugin: &Bundled) -> Result<Grants, CniErro
     let grants = grants.map_err(|e| refused(e.to_string()))?;
     let source = grants.source();
     match (grants.component(), plugin.origin) {
-        (ComponentPin::Bundled, Origin::Bundled(_)) | (ComponentPin::Sha256(_), Origin::Installed) => {
-            Ok(grants)
-        }
+        (ComponentPin::Bundled, Origin::Bundled(_))
+        | (ComponentPin::Sha256(_), Origin::Installed) => Ok(grants),
         (ComponentPin::Sha256(_), Origin::Bundled(_)) => Err(refused(format!(
             "{source} is for another component: this one is part of wasmcni; write component = \"bundled\""
         ))),
@@ -409,14 +421,6 @@ fn code(
         }
         (Origin::Installed, ComponentPin::Bundled) => Err(refused(&"it is not bundled")),
     }
-}
-
-/// The acts that an import needs a grant for, one of them; `None`: this host does not offer it.
-fn ops_of(import: &imports::Import) -> Option<&'static [&'static str]> {
-    let known = |(interface, function, _): &&(&str, &str, &[&str])| {
-        *interface == import.interface && *function == import.function
-    };
-    policy::IMPORTS.iter().find(known).map(|(_, _, ops)| *ops)
 }
 
 /// Stands in when the call is over already.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::audit::Audit;
 use crate::cni::{
     CniArgs, CniError, CniResult, Code, NetworkConf, Request, SpecVersion, ValidAttachment, Verb,
 };
@@ -63,6 +64,8 @@ pub struct World {
     pub last_call: bool,
     /// Where plugins' steps are kept, for those who want to know.
     pub trail: Rc<Trail>,
+    /// The audit, with a trail of its own.
+    pub audit: Option<Audit>,
 }
 
 impl std::fmt::Debug for World {
@@ -191,12 +194,20 @@ pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
         (world.log)(&format!("warn: going on without prevResult: {damage}"));
     }
     let version = job.conf.version;
+    let about = world.audit.as_ref().map(|audit| (audit, job.clone()));
     let served = match job.verb {
         Verb::Add => add::run(world, plugin, job),
         Verb::Del => del::run(world, plugin, job),
         Verb::Gc => gc::run(world, plugin, job),
         Verb::Check | Verb::Status | Verb::Version => look(world, plugin, job),
     };
+    if let Some((audit, job)) = about {
+        let attached = job.attachment.as_ref().map(|of| (of, job.netns.as_deref()));
+        if let Err(e) = audit.end(job.verb, job.conf.name.as_str(), attached, served.as_ref().err())
+        {
+            (world.log)(&format!("warn: {e}"));
+        }
+    }
     match served {
         Ok(stdout) => Reply::success(stdout),
         Err(error) => Reply::failure(&error, Some(version)),
@@ -246,7 +257,8 @@ fn runner(
         deadline,
         world.directories.clone(),
     );
-    call.trail = world.trail.clone();
+    let audited = world.audit.as_ref().map(Audit::trail);
+    call.trail = audited.unwrap_or(&world.trail).clone();
     call.prev = job.prev_result.iter().flat_map(|prev| &prev.ips).map(|ip| ip.address).collect();
     Runner::new(world, job, Rc::new(call), plugin, prepared)
 }

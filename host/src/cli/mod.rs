@@ -4,11 +4,15 @@
 //! Whatever a command asks of the outside it asks here: operators' commands run beside CNI calls,
 //! never within one.
 
+mod compiler;
 mod demo;
 mod doctor;
+mod explain;
 mod failure;
+mod inspect;
 mod install;
 mod misnamed;
+mod plugin;
 mod plugins;
 mod words;
 
@@ -63,6 +67,9 @@ pub fn run(called: &Called, words: impl Iterator<Item = OsString>) -> ExitCode {
             Err(failure) => Err(failure),
         },
         Command::Install(install) => install::run(install, &mut out),
+        Command::Explain(explain) => explain::run(explain, &directories, &mut out),
+        Command::Inspect(which) => inspect::run(which, &mut out),
+        Command::Plugin(plugin) => plugin::run(plugin, &directories, &mut out),
         Command::Plugins => plugins::list(&directories, &mut out),
         Command::Grants(which) => plugins::grants(which, &directories, &mut out),
     };

@@ -1,8 +1,14 @@
 //! What can be typed, and what help says of it.
 
+mod audit;
+mod plugin;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(super) use audit::Explain;
+pub(super) use plugin::{Add, Inspect, List, Plugin, PluginCommand, Remove, Upgrade};
 
 /// Where runtimes look for plugins unless told otherwise (CNI_PATH).
 pub(super) const PLUGIN_DIRECTORY: &str = "/opt/cni/bin";
@@ -23,6 +29,10 @@ Examples:
   sudo wasmcni install                 do it
   wasmcni plugins                      what each plugin is, its limits, what it may do
   wasmcni grants bridge                the rules that are in force for it
+  sudo wasmcni explain 7f0c             what was done for that container, and by which rules
+  wasmcni inspect acme.wasm            what a component of others could do
+  sudo wasmcni plugin add acme.wasm --name acme --accept
+                                       install it with the rights that it asks for
   sudo wasmcni doctor                  what the reference plugins left, after a switch
 
 Exit status:
@@ -33,8 +43,10 @@ Exit status:
 
 Files:
   /opt/cni/bin/wasmcni                 this binary; beside it a symlink for each plugin
-  /etc/wasmcni/wasmcni.toml            which native plugins may be executed as delegates
+  /etc/wasmcni/wasmcni.toml            where an audit is written; which native plugins may be
+                                       executed as delegates
   /etc/wasmcni/plugins/NAME.toml       your grants for a plugin, instead of those it came with
+  /var/lib/wasmcni/                    components of others, and their compiled code
   /run/wasmcni/                        journals and locks, gone at reboot
   /var/lib/cni/networks/               addresses that containers hold
 
@@ -78,6 +90,24 @@ pub(super) enum Command {
     )]
     Install(Install),
     #[command(
+        about = "Tell who did what for a container, and which rule allowed it",
+        long_about = audit::EXPLAIN,
+        after_long_help = audit::EXPLAIN_MORE
+    )]
+    Explain(Explain),
+    #[command(
+        about = "Show what a component is and what it could do, without running it",
+        long_about = plugin::INSPECT,
+        after_long_help = plugin::INSPECT_MORE
+    )]
+    Inspect(Inspect),
+    #[command(
+        about = "Add, upgrade, list and remove plugins of others, with the rights that you give them",
+        long_about = plugin::PLUGIN,
+        after_long_help = plugin::PLUGIN_MORE
+    )]
+    Plugin(Plugin),
+    #[command(
         about = "List the plugins: what each does, its limits, what it may do",
         long_about = PLUGINS,
         after_long_help = PLUGINS_MORE
@@ -97,7 +127,10 @@ impl Command {
         match self {
             Self::Demo => "demo",
             Self::Doctor(_) => "doctor",
+            Self::Explain(_) => "explain",
+            Self::Inspect(_) => "inspect",
             Self::Install(_) => "install",
+            Self::Plugin(_) => "plugin",
             Self::Plugins => "plugins",
             Self::Grants(_) => "grants",
         }
@@ -156,7 +189,8 @@ pub(super) struct Doctor {
 }
 
 const INSTALL: &str = "\
-Places this binary in the directory as wasmcni, and beside it one relative symlink per plugin.
+Places this binary in the directory as wasmcni, and beside it one relative symlink per plugin, and
+wasmcni-compile, which `wasmcni plugin add` needs, if it stands beside this binary.
 
 Every name there is its old self or its new one at each moment, even if the command is killed, the
 disk fills up, or a runtime executes a plugin meanwhile: the binary is written to a temporary file
@@ -171,7 +205,7 @@ Examples:
   mv bridge.before-wasmcni bridge      in the directory: and back, for one plugin
 
 Files:
-  DIR/wasmcni                          this binary
+  DIR/wasmcni, DIR/wasmcni-compile     this binary, and the compiler
   DIR/bridge, DIR/host-local, …        symlinks to wasmcni
   DIR/NAME.before-wasmcni              what stood at NAME, after --replace
   DIR/.wasmcni.new                     being written; a killed install leaves it, the next takes it

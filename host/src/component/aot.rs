@@ -60,7 +60,8 @@ impl Code {
         // SAFETY: `length` octets are mapped from there on, for reading, and stay mapped until the process
         // ends. They do not change: a `Checked` file lies in a directory that only root can write to, and
         // wasmcni replaces files there, it never writes to one (`cli/plugin/publish.rs`).
-        let bytes = unsafe { std::slice::from_raw_parts(place.cast::<u8>().as_ptr(), length.get()) };
+        let bytes =
+            unsafe { std::slice::from_raw_parts(place.cast::<u8>().as_ptr(), length.get()) };
         Ok(Self { bytes })
     }
 

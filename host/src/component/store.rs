@@ -44,7 +44,9 @@ impl std::fmt::Display for Digest {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It is not there.
-    #[error("component sha256:{digest} is not installed: there is no {path:?}; `wasmcni plugin add`")]
+    #[error(
+        "component sha256:{digest} is not installed: there is no {path:?}; `wasmcni plugin add`"
+    )]
     Missing {
         /// Which.
         digest: Digest,

@@ -40,7 +40,7 @@ pub use link::{NewBridge, NewVeth};
 pub use reservations::OpenStore;
 pub use sysctl::Family;
 pub use tap::NewTap;
-pub use trail::{Step, Trail, Verdict};
+pub use trail::{Ran, Step, Trail, Verdict};
 
 /// A link as a guest holds it. The index says which one, the name is for grants and messages.
 #[derive(Debug, Clone, PartialEq, Eq)]

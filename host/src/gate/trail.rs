@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Refusal;
 use crate::policy::{Grant, Grants, Op};
@@ -45,10 +46,24 @@ pub struct Trail {
     steps: RefCell<Option<Kept>>,
 }
 
+/// A plugin that was run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// The plugin.
+    pub plugin: String,
+    /// `bundled`, `sha256:…`, or `native`.
+    pub component: String,
+    /// How long it took, its delegates included.
+    pub took: Duration,
+    /// Whether it succeeded.
+    pub done: bool,
+}
+
 #[derive(Debug, Default)]
 struct Kept {
     steps: Vec<Step>,
     left_out: usize,
+    runs: Vec<Ran>,
 }
 
 impl Trail {
@@ -62,10 +77,24 @@ impl Trail {
         Self { steps: RefCell::new(Some(Kept::default())) }
     }
 
-    /// Takes what was kept so far, with the number of steps that were too many to be kept.
+    /// Takes the steps that were kept so far, with the number of those that were too many.
     pub fn take(&self) -> (Vec<Step>, usize) {
-        let kept = self.steps.borrow_mut().as_mut().map(std::mem::take).unwrap_or_default();
-        (kept.steps, kept.left_out)
+        let mut kept = self.steps.borrow_mut();
+        let Some(kept) = kept.as_mut() else { return (Vec::new(), 0) };
+        (std::mem::take(&mut kept.steps), std::mem::take(&mut kept.left_out))
+    }
+
+    /// Takes the plugins that were run so far, in the order in which they ended.
+    pub fn take_runs(&self) -> Vec<Ran> {
+        let mut kept = self.steps.borrow_mut();
+        kept.as_mut().map(|kept| std::mem::take(&mut kept.runs)).unwrap_or_default()
+    }
+
+    /// A plugin was run.
+    pub(crate) fn ran(&self, ran: impl FnOnce() -> Ran) {
+        if let Some(kept) = self.steps.borrow_mut().as_mut() {
+            kept.runs.push(ran());
+        }
     }
 
     pub(super) fn granted(&self, plugin: &str, op: &Op, grants: &Grants, grant: &Grant) {

@@ -173,6 +173,30 @@ impl Journals {
         Ok(found)
     }
 
+    /// Every attachment of the node that has a journal, with the plugin that it is of.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn all(&self) -> Result<Vec<(Attachment, String)>, JournalError> {
+        let fail = |source| JournalError::Io { act: "reading", path: "attachments".into(), source };
+        let mut found = Vec::new();
+        for network in self.dir.entries().map_err(fail)? {
+            let network = network.map_err(fail)?;
+            let name = network.file_name();
+            let Ok(name) = NetworkName::try_from(name.to_string_lossy().as_ref()) else { continue };
+            for entry in network.open_dir().and_then(|dir| dir.entries()).map_err(fail)? {
+                let file = entry.map_err(fail)?.file_name();
+                let plugin = file.to_str().and_then(|file| file.rsplit(':').next()).unwrap_or("");
+                let of = file.to_str().and_then(|file| parse_name(file, plugin));
+                let network = name.clone();
+                found.extend(of.map(|(container_id, ifname)| {
+                    (Attachment { network, container_id, ifname }, plugin.to_owned())
+                }));
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether any attachment of the node but `mine` has a journal.
     pub fn any_other(&self, mine: &Attachment) -> bool {
         self.other(mine, "")

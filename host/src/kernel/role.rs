@@ -23,6 +23,15 @@ impl Role {
             Self::Container => Self::Host,
         }
     }
+
+    /// As grants have it: `host` or `container`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Container => "container",
+        }
+    }
 }
 
 impl fmt::Display for Role {

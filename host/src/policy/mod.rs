@@ -12,6 +12,6 @@ pub use compiled::{decode, encode};
 pub use denied::{Denied, Nearest};
 pub use grant::{ComponentPin, Grant, Grants};
 pub use limits::Limits;
-pub use op::{IMPORTS, OPS, Op, OpKind, Value};
+pub use op::{IMPORTS, OPS, Op, OpKind, Value, ops_of};
 pub use parse::{PolicyError, parse};
 pub use pattern::Facts;

@@ -453,6 +453,12 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (SUBNET_FILE, "read", &["subnet-file.read"]),
 ];
 
+/// The acts that an imported function needs a grant for, one of them; `None`: this host does not offer it.
+pub fn ops_of(interface: &str, function: &str) -> Option<&'static [&'static str]> {
+    let known = IMPORTS.iter().find(|known| (known.0, known.1) == (interface, function));
+    known.map(|(_, _, ops)| *ops)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,11 +40,7 @@ pub(crate) fn confine() -> Result<(), Errno> {
 /// In a user namespace that has no such user there is no right over the machine to give up.
 fn become_nobody() -> Result<(), Errno> {
     let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-    let steps = [
-        setgroups(&[]),
-        setresgid(group, group, group),
-        setresuid(user, user, user),
-    ];
+    let steps = [setgroups(&[]), setresgid(group, group, group), setresuid(user, user, user)];
     for step in steps {
         match step {
             Err(Errno::EINVAL | Errno::EPERM) => return Ok(()),

@@ -7,7 +7,10 @@
 //! ```
 //!
 //! It gives up its rights before it reads: see `confine.rs`. Exit status 1: the sentence on stderr says why.
-#![allow(clippy::disallowed_methods, reason = "a program's main: words, stdin and stdout enter here")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a program's main: words, stdin and stdout enter here"
+)]
 
 mod confine;
 mod describe;

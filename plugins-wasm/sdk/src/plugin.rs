@@ -106,3 +106,20 @@ macro_rules! export_plugin {
         };
     };
 }
+
+/// Puts the rights that the plugin asks for into the component: a grant file whose path is relative to this
+/// source file, with `component = "this"`. `wasmcni inspect` and `wasmcni plugin add` show it.
+#[macro_export]
+macro_rules! manifest {
+    ($path:literal) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            const TEXT: &[u8] = include_bytes!($path);
+            // A section of its own, which no memory ever holds.
+            #[allow(unsafe_code, reason = "says where a text is put in the file; nothing runs")]
+            #[unsafe(link_section = "wasmcni:manifest")]
+            #[used]
+            static MANIFEST: [u8; TEXT.len()] = *include_bytes!($path);
+        };
+    };
+}

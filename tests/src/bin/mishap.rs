@@ -94,6 +94,7 @@ fn main() -> ExitCode {
         environment: Vec::new(),
         last_call: true,
         trail: Rc::default(),
+        audit: None,
     };
     let reply = call::run(&world, plugin, request);
     std::io::stdout().write_all(reply.stdout.as_bytes()).unwrap();

@@ -10,17 +10,19 @@ use cap_std::fs::{Metadata, Permissions, PermissionsExt};
 use nix::fcntl::{Flock, FlockArg};
 
 use super::super::failure::{Doing, Failure};
-use super::BINARY;
 use super::plan::{Act, Found, Step, kept_name};
+use super::{BINARY, COMPILER};
 
 /// What is being written. One name is enough: who writes holds the directory's lock.
 const NEW: &str = ".wasmcni.new";
 /// Mode of the binary and of a directory that is made: for all to execute, for root to write.
 const MODE: u32 = 0o755;
 
-/// The program that runs: what is placed.
+/// A program that is placed.
 #[derive(Debug)]
 pub(super) struct Program {
+    /// Its name in the directory.
+    pub(super) name: &'static str,
     content: Vec<u8>,
 }
 
@@ -30,7 +32,19 @@ impl Program {
     pub(super) fn own() -> Result<Self, Failure> {
         let content = std::fs::read("/proc/self/exe")
             .doing(|| "reading \"/proc/self/exe\", which is this program")?;
-        Ok(Self { content })
+        Ok(Self { name: BINARY, content })
+    }
+
+    /// The compiler that stands beside this program, if one does.
+    #[allow(clippy::disallowed_methods, reason = "the operator asked for a copy of it")]
+    pub(super) fn compiler() -> Result<Option<Self>, Failure> {
+        let own = std::env::current_exe().doing(|| "asking where this program is")?;
+        let path = own.with_file_name(COMPILER);
+        match std::fs::read(&path) {
+            Ok(content) => Ok(Some(Self { name: COMPILER, content })),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Failure::new(format!("reading {path:?}"), e)),
+        }
     }
 }
 
@@ -109,12 +123,16 @@ impl Directory {
     }
 
     /// Does what the plan says of a name. Afterwards, or when it is killed, it is done or not begun.
-    pub(super) fn act(&self, step: &Step<'_>, program: &Program) -> Result<(), Failure> {
+    /// `program`: the one of this name, if it is one.
+    pub(super) fn act(&self, step: &Step<'_>, program: Option<&Program>) -> Result<(), Failure> {
         let path = self.path.join(step.name);
-        let made = match step.act {
-            Act::Leave => return Ok(()),
-            Act::Place => self.write_new(program),
-            Act::Link => self.clear_new().and_then(|()| self.dir.symlink_contents(BINARY, NEW)),
+        let made = match (step.act, program) {
+            (Act::Leave, _) => return Ok(()),
+            (Act::Place, Some(program)) => self.write_new(program),
+            (Act::Place, None) => Err(ErrorKind::NotFound.into()),
+            (Act::Link, _) => {
+                self.clear_new().and_then(|()| self.dir.symlink_contents(BINARY, NEW))
+            }
         };
         let done = made.and_then(|()| {
             if step.keep_former {

@@ -15,27 +15,34 @@ use plan::{Act, Step};
 
 /// The binary's name in the directory.
 const BINARY: &str = "wasmcni";
+/// The compiler's: plugins of others are added with it.
+const COMPILER: &str = "wasmcni-compile";
 
 /// `wasmcni install`
 pub(super) fn run(install: &words::Install, out: &mut dyn Write) -> Result<(), Failure> {
-    let program = Program::own()?;
+    let programs: Vec<Program> =
+        [Some(Program::own()?), Program::compiler()?].into_iter().flatten().collect();
+    let of = |name: &str| programs.iter().find(|program| program.name == name);
     let path = &install.dir;
     let directory =
         if install.dry_run { Directory::open(path)? } else { Some(Directory::open_or_make(path)?) };
-    let found = |name: &str| match &directory {
-        Some(directory) => directory.look(name, &program),
-        None => Ok(plan::Found::Nothing),
-    };
-    let mut names = vec![(BINARY, found(BINARY)?)];
-    for plugin in &BUNDLED {
-        names.push((plugin.name, found(plugin.name)?));
+    let mut names = Vec::new();
+    let all = programs.iter().map(|p| p.name).chain(BUNDLED.iter().map(|plugin| plugin.name));
+    for name in all {
+        // A plugin may stand there as a copy of wasmcni.
+        let program = of(name).or_else(|| programs.first());
+        let found = match directory.as_ref().zip(program) {
+            Some((directory, program)) => directory.look(name, program)?,
+            None => plan::Found::Nothing,
+        };
+        names.push((name, found));
     }
     let kept = |name: &str| directory.as_ref().map_or(Ok(false), |d| d.kept_before(name));
     let steps = plan::make(&names, install.replace, kept)
         .map_err(|failure| failure.during(format!("installing into {path:?}")))?;
     for step in &steps {
         if let Some(directory) = directory.as_ref().filter(|_| !install.dry_run) {
-            directory.act(step, &program)?;
+            directory.act(step, of(step.name))?;
         }
         say(
             out,

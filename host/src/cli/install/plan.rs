@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::failure::Failure;
-use super::BINARY;
+use super::{BINARY, COMPILER};
 
 /// What stands at a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,7 @@ fn list(names: &[&str]) -> String {
 
 /// What is to be done to a name, and whether what stands there is nobody else's.
 fn judge(name: &str, found: &Found) -> (Act, bool) {
-    if name == BINARY {
+    if name == BINARY || name == COMPILER {
         return match found {
             Found::ThisBinary => (Act::Leave, true),
             Found::Nothing | Found::FormerBinary | Found::File => (Act::Place, true),
@@ -141,6 +141,8 @@ mod tests {
             ("wasmcni", Found::Nothing, Act::Place),
             ("wasmcni", Found::ThisBinary, Act::Leave),
             ("wasmcni", Found::File, Act::Place),
+            ("wasmcni-compile", Found::File, Act::Place),
+            ("wasmcni-compile", Found::ThisBinary, Act::Leave),
             ("bridge", Found::Nothing, Act::Link),
             ("bridge", symlink("wasmcni"), Act::Leave),
             ("bridge", symlink("/opt/cni/bin/wasmcni"), Act::Link),
