@@ -15,7 +15,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin
 limit=${FULL_KERNEL_LIMIT:-1800}
 # Those that need more than common kernels have: the whole suite would take hours where there is no KVM.
-defaults=(kernel:: plugins::dummy plugins::ipvlan plugins::pages plugins::vlan plugins::vrf)
+defaults=(kernel:: plugins::dummy plugins::ipvlan plugins::pages plugins::vlan plugins::vrf
+    reference::children::ipvlan reference::children::vlan reference::chained::vrf)
 kernel=$(realpath -m "${CARGO_TARGET_DIR:-target}")/full-kernel
 work="" machine=""
 

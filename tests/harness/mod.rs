@@ -5,4 +5,5 @@ pub(crate) mod netns;
 pub(crate) mod node;
 pub(crate) mod programs;
 pub(crate) mod sandbox;
+pub(crate) mod sctp;
 pub(crate) mod talk;

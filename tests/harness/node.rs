@@ -224,6 +224,12 @@ impl Container {
         Self { netns: Netns::new(name), id: format!("id-{name}"), ifname: "eth0".to_owned() }
     }
 
+    /// The same container with another interface.
+    pub(crate) fn with_interface(&self, ifname: &str) -> Self {
+        let netns = Netns::alias(&self.netns, &format!("{}-{ifname}", self.id));
+        Self { netns, id: self.id.clone(), ifname: ifname.to_owned() }
+    }
+
     /// The container's interface, as `ip -json -details addr` tells it.
     pub(crate) fn interface(&self) -> Value {
         self.netns.ip_json(&["-details", "addr", "show", "dev", &self.ifname])[0].clone()
@@ -244,6 +250,23 @@ impl Container {
             })
             .filter(|route| !route.starts_with("fe80::/64 "))
             .collect();
+        routes.sort();
+        routes
+    }
+
+    /// The routes of one of the container's tables, link-local ones left out, sorted. A table that never had a
+    /// route is none.
+    pub(crate) fn table(&self, table: &str) -> Vec<String> {
+        let mut routes = Vec::new();
+        for family in ["-4", "-6"] {
+            let mut command = self.netns.command("ip");
+            let output = command.args([family, "route", "show", "table", table]).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            routes.extend(
+                text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")),
+            );
+        }
+        routes.retain(|route| !route.starts_with("fe80::/64"));
         routes.sort();
         routes
     }

@@ -19,6 +19,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("bridge", "iproute2", "bridge ports and their VLANs, as another program sees them"),
     ("nft", "nftables", "NAT and filter rules, as another program sees them"),
     ("nsenter", "util-linux", "what is in a container netns, as another program sees it"),
+    ("setpriv", "util-linux", "what is said where rights are missing"),
     ("ping", "iputils-ping", "whether packets arrive"),
     ("sha256sum", "coreutils", "digests, as another program computes them"),
     ("strace", "strace", "what a kill at each step of a command leaves"),

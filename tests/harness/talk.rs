@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::netns::Netns;
 
 /// More than any answer in a sandbox takes.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a server said: who it is, and from which address it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) struct Said {
     pub(crate) seen: IpAddr,
 }
 
-fn inside<T: Send>(netns: Option<&Netns>, act: impl FnOnce() -> T + Send) -> T {
+pub(super) fn inside<T: Send>(netns: Option<&Netns>, act: impl FnOnce() -> T + Send) -> T {
     match netns {
         Some(netns) => netns.inside(act),
         None => act(),
@@ -107,7 +107,7 @@ pub(crate) fn ask_udp(socket: &UdpSocket) -> Option<Said> {
     None
 }
 
-fn said(text: &str) -> Said {
+pub(super) fn said(text: &str) -> Said {
     let (who, seen) = text.split_once(' ').unwrap_or_else(|| panic!("{text:?}"));
     Said { who: who.to_owned(), seen: seen.parse().unwrap() }
 }

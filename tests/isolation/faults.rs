@@ -10,8 +10,8 @@ use super::networks::{
     ISOLATED, LOOPBACK, MACVLAN, MACVLAN_L2, Network, PASSTHRU, PORTMAP, PTP, SBR, TAP, TUNING,
     VLAN, VLAN_LINK, VRF, prepare, undo_shared, witnessed,
 };
-use crate::harness::netns::{Netns, has_kind};
-use crate::harness::programs::{require, require_tun};
+use crate::harness::netns::Netns;
+use crate::harness::programs::require_tun;
 use crate::harness::sandbox;
 
 /// A kind of fault.
@@ -276,8 +276,8 @@ fn sim_chained() {
 #[test]
 fn linux_chained() {
     sandbox::run(|| {
-        // Kernels without VRFs are in use.
-        for (network, adds, dels) in CHAINED.iter().filter(|(network, ..)| network.plugin != "vrf")
+        for (network, adds, dels) in
+            CHAINED.iter().filter(|chained| chained.0.is_possible("faults"))
         {
             let _blue = Netns::new("blue");
             let lab = with_bridge(Lab::linux());
@@ -316,13 +316,7 @@ fn sim_adds_beside_another() {
 #[track_caller]
 fn on_linux(networks: &[(&Network, usize)]) {
     sandbox::run(|| {
-        for (network, operations) in networks {
-            let links = ["ipvlan", "vlan", "dummy"];
-            if links.contains(&network.plugin) && !(require("ip") && has_kind(network.plugin)) {
-                let plugin = network.plugin;
-                sandbox::notice(&format!("faults of {plugin}: this kernel has no such links"));
-                continue;
-            }
+        for (network, operations) in networks.iter().filter(|one| one.0.is_possible("faults")) {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
             network.prepare(&lab);

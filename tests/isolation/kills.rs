@@ -5,8 +5,9 @@ use serde_json::json;
 
 use super::lab::{Lab, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, FIREWALL, FLANNEL, HOST_DEVICE, MACVLAN, Network, PASSTHRU, PORTMAP, PTP,
-    SBR, TAP, TUNING, prepare, undo_shared, witnessed,
+    BANDWIDTH, BRIDGE, DUMMY, FIREWALL, FLANNEL, HOST_DEVICE, IPVLAN, IPVLAN_CHAINED, MACVLAN,
+    Network, PASSTHRU, PORTMAP, PTP, SBR, TAP, TUNING, VLAN_LINK, VRF, prepare, undo_shared,
+    witnessed,
 };
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
@@ -66,7 +67,10 @@ fn adds_of_ptp() {
 #[test]
 fn adds_of_chained() {
     sandbox::run(|| {
-        for (network, least) in [(&TUNING, 7), (&SBR, 15)] {
+        for (network, least) in [(&TUNING, 7), (&SBR, 15), (&VRF, 7)] {
+            if !network.is_possible("kills") {
+                continue;
+            }
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
             prepare(&lab);
@@ -106,6 +110,19 @@ fn adds_of_macvlan() {
         for network in [&MACVLAN, &PASSTHRU] {
             let kills = kill_adds(network);
             assert!(kills >= 4 * 11, "{kills}");
+        }
+    });
+}
+
+#[test]
+fn adds_of_ipvlan_vlan_dummy() {
+    sandbox::run(|| {
+        let children = [(&IPVLAN, 11), (&IPVLAN_CHAINED, 10), (&VLAN_LINK, 9), (&DUMMY, 9)];
+        for (network, least) in children {
+            if network.is_possible("kills") {
+                let kills = kill_adds(network);
+                assert!(kills >= 4 * least, "{network:?}: {kills}");
+            }
         }
     });
 }
@@ -180,11 +197,25 @@ fn adds_that_only_gc_hears_of() {
     });
 }
 
+/// The last one has the node without IPv6.
+const DELETED: [&Network; 11] = [
+    &BRIDGE,
+    &PTP,
+    &FLANNEL,
+    &BANDWIDTH,
+    &FIREWALL,
+    &PORTMAP,
+    &MACVLAN,
+    &IPVLAN,
+    &VLAN_LINK,
+    &DUMMY,
+    &HOST_DEVICE,
+];
+
 #[test]
 fn dels() {
     sandbox::run(|| {
-        // The last one has the node without IPv6.
-        for network in [&BRIDGE, &PTP, &FLANNEL, &BANDWIDTH, &FIREWALL, &PORTMAP, &HOST_DEVICE] {
+        for network in DELETED.into_iter().filter(|network| network.is_possible("kills")) {
             let _blue = Netns::new("blue");
             let lab = Lab::linux();
             network.prepare(&lab);

@@ -8,6 +8,7 @@ use wasmcni::kernel::{Kernel, KindSpec, Link, LinkChange, LinkSpec, Role, RouteS
 use super::lab::{Lab, Machine, netns};
 use crate::harness::netns as witness;
 use crate::harness::programs::require;
+use crate::harness::sandbox;
 
 /// A network.
 #[derive(Debug)]
@@ -214,6 +215,17 @@ fn former() -> Value {
 }
 
 impl Network {
+    /// Whether the kernel has the links that the plugin makes. If it has none, `what` is told not to be tested.
+    pub(crate) fn is_possible(&self, what: &str) -> bool {
+        let plugin = self.plugin;
+        let rare = ["ipvlan", "vlan", "dummy", "vrf"].contains(&plugin);
+        if !rare || require("ip") && witness::has_kind(plugin) {
+            return true;
+        }
+        sandbox::notice(&format!("{what} of {plugin}: this kernel has no such links"));
+        false
+    }
+
     /// [`prepare`], and what the network needs to be there: a device of the node, a way out for what sits on
     /// links of the node, for other chained plugins the veth of the plugin before them.
     pub(crate) fn prepare(&self, lab: &Lab) {

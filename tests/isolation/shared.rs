@@ -1,5 +1,5 @@
 //! What an ADD makes for others too: a bridge, its address, forwarding. One that fails takes them back if it
-//! is alone, and leaves them where others may count on them.
+//! is alone, and leaves them where others may count on them. The same where flannel has the bridge made.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -11,15 +11,18 @@ use wasmcni::kernel::{Errno, Kernel, KindSpec, LinkChange, LinkSpec, Role};
 
 use super::guests::hostile;
 use super::lab::{Lab, Mishap, Outcome, assert_same, hostile_conf};
-use super::networks::{BRIDGE, PTP, key, prepare};
+use super::networks::{BRIDGE, FLANNEL, Network, PTP, key, prepare};
+
+/// They make the same: a bridge with a gateway.
+const BOTH: [&Network; 2] = [&BRIDGE, &FLANNEL];
 
 /// The last operation of the bridge's ADD.
 const LAST: At = At::Named("masquerade_add", 2);
 
-fn fails_at_last(lab: &Lab, before: Option<Mishap>) -> Outcome {
+fn fails_at_last(lab: &Lab, network: &Network, before: Option<Mishap>) -> Outcome {
     let mut mishaps = vec![(LAST, Mishap::Refused(Errno::EPERM))];
     mishaps.extend(before.map(|mishap| (LAST, mishap)));
-    let outcome = lab.call_with(BRIDGE.plugin(), "ADD", &BRIDGE.conf(lab), "a", mishaps);
+    let outcome = lab.call_with(network.plugin(), "ADD", &network.conf(lab), "a", mishaps);
     let (_, details) = outcome.failure();
     assert!(!details.contains("not taken back"), "{details}");
     outcome
@@ -56,31 +59,35 @@ fn fresh() -> Lab {
 
 #[test]
 fn alone_they_are_taken_back() {
-    let lab = fresh();
-    let before = lab.state();
-    fails_at_last(&lab, None);
-    assert_same(&before, &lab.state(), "alone");
+    for network in BOTH {
+        let lab = fresh();
+        let before = lab.state();
+        fails_at_last(&lab, network, None);
+        assert_same(&before, &lab.state(), network.plugin);
+    }
 }
 
 /// Another call may just have found the bridge, and be about to put its port on it.
 #[test]
 fn while_another_call_is_under_way_they_stay() {
-    let lab = fresh();
-    fs::create_dir_all(lab.directories().run).unwrap();
-    let file = File::create(lab.directories().run.join("lock")).unwrap();
-    let other = Flock::lock(file, FlockArg::LockShared).unwrap();
-    fails_at_last(&lab, None);
-    own_is_gone(&lab);
-    let state = lab.state();
-    assert!(shared(&state).iter().any(|line| line.contains("10.40.0.1/24")), "{state:#?}");
-    assert!(
-        shared(&state).iter().any(|line| line.contains("ipv4/conf/all/forwarding")),
-        "{state:#?}"
-    );
-    // They are nobody's from now on.
-    drop(other);
-    lab.call(BRIDGE.plugin(), "DEL", &BRIDGE.conf(&lab), "a").success();
-    assert_same(&state, &lab.state(), "DEL after it");
+    for network in BOTH {
+        let lab = fresh();
+        fs::create_dir_all(lab.directories().run).unwrap();
+        let file = File::create(lab.directories().run.join("lock")).unwrap();
+        let other = Flock::lock(file, FlockArg::LockShared).unwrap();
+        fails_at_last(&lab, network, None);
+        own_is_gone(&lab);
+        let state = lab.state();
+        assert!(shared(&state).iter().any(|line| line.contains("10.40.0.1/24")), "{state:#?}");
+        assert!(
+            shared(&state).iter().any(|line| line.contains("ipv4/conf/all/forwarding")),
+            "{state:#?}"
+        );
+        // They are nobody's from now on.
+        drop(other);
+        lab.call(network.plugin(), "DEL", &network.conf(&lab), "a").success();
+        assert_same(&state, &lab.state(), "DEL after it");
+    }
 }
 
 /// What is in the container is no other call's affair.
@@ -90,7 +97,7 @@ fn while_another_call_is_under_way_the_container_is_as_before() {
     fs::create_dir_all(lab.directories().run).unwrap();
     let file = File::create(lab.directories().run.join("lock")).unwrap();
     let _other = Flock::lock(file, FlockArg::LockShared).unwrap();
-    fails_at_last(&lab, None);
+    fails_at_last(&lab, &BRIDGE, None);
     let mut kernel = lab.model().kernel(Some("blue"));
     let value = kernel.sysctl_get(Role::Container, &key("net/ipv6/conf/lo/disable_ipv6")).unwrap();
     assert_eq!(value, "1");
@@ -103,7 +110,7 @@ fn with_another_attachment_in_the_container_its_sysctls_stay() {
     let journals = lab.directories().run.join("attachments/other");
     fs::create_dir_all(&journals).unwrap();
     fs::write(journals.join("a:eth1:bridge"), "").unwrap();
-    fails_at_last(&lab, None);
+    fails_at_last(&lab, &BRIDGE, None);
     let mut kernel = lab.model().kernel(Some("blue"));
     let value = kernel.sysctl_get(Role::Container, &key("net/ipv6/conf/lo/disable_ipv6")).unwrap();
     assert_eq!(value, "0");
@@ -122,7 +129,7 @@ fn a_bridge_with_a_port_stays() {
         let bridge = kernel.link_by_name(Role::Host, &"br9".try_into().unwrap()).unwrap().unwrap();
         kernel.link_set(Role::Host, port.index, &LinkChange::Master(Some(bridge.index))).unwrap();
     };
-    fails_at_last(&lab, Some(Mishap::Preceded(Box::new(enslave))));
+    fails_at_last(&lab, &BRIDGE, Some(Mishap::Preceded(Box::new(enslave))));
     own_is_gone(&lab);
     let state = lab.state();
     assert!(
@@ -142,7 +149,7 @@ fn forwarding_stays_with_another_attachment() {
     lab.call(&hostile(""), "ADD", &conf, "red").success();
     let mut kernel = lab.model().kernel(None);
     kernel.sysctl_set(Role::Host, &key("net/ipv4/ip_forward"), "0").unwrap();
-    fails_at_last(&lab, None);
+    fails_at_last(&lab, &BRIDGE, None);
     own_is_gone(&lab);
     let state = lab.state();
     let forwards = kernel.sysctl_get(Role::Host, &key("net/ipv4/ip_forward")).unwrap();
@@ -173,7 +180,7 @@ fn a_bridge_of_others_is_as_before() {
             lines
         };
         let before = state();
-        fails_at_last(&lab, None);
+        fails_at_last(&lab, &BRIDGE, None);
         assert_same(&before, &state(), &format!("up {up}, forwarding {forwarding}"));
     }
 }
@@ -203,45 +210,46 @@ fn what_a_killed_add_made_for_all_goes_with_the_next_that_fails() {
 /// After a success nothing of them is ever taken back, in whichever way the attachment goes.
 #[test]
 fn after_a_success_they_are_for_all() {
-    let gone: &[fn(&Lab, &Value)] = &[
-        |lab, conf| {
-            lab.call(BRIDGE.plugin(), "DEL", conf, "a").success();
+    let gone: &[fn(&Lab, &Network, &Value)] = &[
+        |lab, network, conf| {
+            lab.call(network.plugin(), "DEL", conf, "a").success();
         },
-        |lab, conf| {
+        |lab, network, conf| {
             let mut conf = conf.clone();
             conf["cni.dev/valid-attachments"] = json!([]);
-            lab.call(BRIDGE.plugin(), "GC", &conf, "a").success();
+            lab.call(network.plugin(), "GC", &conf, "a").success();
         },
         // ADD again, which fails: the interface is there.
-        |lab, conf| {
-            lab.call(BRIDGE.plugin(), "ADD", conf, "a").failure();
-            lab.call(BRIDGE.plugin(), "DEL", conf, "a").success();
+        |lab, network, conf| {
+            lab.call(network.plugin(), "ADD", conf, "a").failure();
+            lab.call(network.plugin(), "DEL", conf, "a").success();
         },
         // The container was started anew, and its next ADD fails.
-        |lab, conf| {
+        |lab, network, conf| {
             let mut kernel = lab.model().kernel(Some("blue"));
             let name = "eth0".try_into().unwrap();
             let eth0 = kernel.link_by_name(Role::Container, &name).unwrap().unwrap();
             kernel.link_delete(Role::Container, eth0.index).unwrap();
             let mishaps = vec![(At::Named("link_create", 1), Mishap::Refused(Errno::EPERM))];
-            lab.call_with(BRIDGE.plugin(), "ADD", conf, "a", mishaps).failure();
+            lab.call_with(network.plugin(), "ADD", conf, "a", mishaps).failure();
         },
     ];
     for (number, goes) in gone.iter().enumerate() {
-        let lab = fresh();
-        let conf = BRIDGE.conf(&lab);
-        lab.call(BRIDGE.plugin(), "ADD", &conf, "a").success();
-        goes(&lab, &conf);
-        own_is_gone(&lab);
-        let state = lab.state();
-        assert!(
-            shared(&state).iter().any(|line| line.contains("10.40.0.1/24")),
-            "{number}: {state:#?}"
-        );
-        assert!(
-            shared(&state).iter().any(|line| line.contains("ipv4/conf/all/forwarding")),
-            "{number}: {state:#?}"
-        );
+        for network in BOTH {
+            let lab = fresh();
+            let conf = network.conf(&lab);
+            lab.call(network.plugin(), "ADD", &conf, "a").success();
+            goes(&lab, network, &conf);
+            own_is_gone(&lab);
+            let state = lab.state();
+            for kept in ["10.40.0.1/24", "ipv4/conf/all/forwarding"] {
+                assert!(
+                    shared(&state).iter().any(|line| line.contains(kept)),
+                    "{} {number}: {kept}: {state:#?}",
+                    network.plugin
+                );
+            }
+        }
     }
 }
 

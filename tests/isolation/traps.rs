@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::guests::{hostile, raw};
 use super::lab::{Lab, assert_same, hostile_conf, in_time};
+use super::networks::FLANNEL;
 
 /// Breaks off before, between and after everything that an ADD does.
 #[track_caller]
@@ -45,6 +46,27 @@ fn a_guest_that_panics() {
 #[test]
 fn a_guest_that_gives_up() {
     breaks_off("fail", 77, "so");
+}
+
+/// What flannel has others do, it saves for DEL: nothing of it, if that breaks off.
+#[test]
+fn a_delegate_of_flannel() {
+    for (attack, expected) in [("unreachable", 101), ("panic", 101), ("fail", 77)] {
+        for at in 0..=6 {
+            let lab = Lab::sim().with(hostile("deadline = \"60s\""));
+            let before = lab.state();
+            let mut conf = FLANNEL.conf(&lab);
+            conf["delegate"] = json!({
+                "type": "hostile", "bridge": "evil0", "attack": attack, "at": at, "number": 77,
+            });
+            let outcome = lab.call(FLANNEL.plugin(), "ADD", &conf, "a");
+            let (code, details) = outcome.failure();
+            assert_eq!(code, expected, "{attack} at {at}: {details}");
+            assert!(!details.contains("not taken back"), "{details}");
+            assert_same(&before, &lab.state(), &format!("{attack} at {at}"));
+            assert_eq!(outcome.operations.is_empty(), at == 0, "{:?}", outcome.operations);
+        }
+    }
 }
 
 #[test]

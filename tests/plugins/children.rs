@@ -175,10 +175,45 @@ pub(super) fn status_misses_the_master(node: &Node, conf: &Value) {
     // What is in a container shows when there is one.
     let inside = with(&gone, json!({ "linkInContainer": true }));
     node.network_call("STATUS", &inside).run().success();
-    // The IPAM plugin is asked as well.
-    let mut full = conf.clone();
-    full["ipam"] = json!({ "type": "nobody-has-it" });
-    node.network_call("STATUS", &full).run().failure();
+    status_asks_ipam(node, conf);
+}
+
+/// STATUS is the IPAM plugin's, too.
+#[track_caller]
+pub(super) fn status_asks_ipam(node: &Node, conf: &Value) {
+    node.network_call("STATUS", conf).run().success();
+    let mut without = conf.clone();
+    without["ipam"] = json!({ "type": "nobody-has-it" });
+    node.network_call("STATUS", &without).run().failure();
+}
+
+/// CHECK fails when the link sits on another one than the configuration names.
+#[track_caller]
+pub(super) fn check_misses_the_master(node: &Node, conf: &Value) {
+    let container = Container::new("m");
+    let result = node.add(conf, &container);
+    node.check(conf, &container, &result).success();
+    let named = |master: &str| with(conf, json!({ "master": master }));
+    let gone = node.check(&named("gone0"), &container, &result);
+    failed(&gone, 110, "\"gone0\" is not in the host-netns");
+    ip(&words("link add other0 type bridge"));
+    failed(&node.check(&named("other0"), &container, &result), 110, "is not \"other0\"");
+    ip(&words("link delete other0"));
+    node.del(conf, &container);
+    nothing_left(node, &container);
+}
+
+/// CHECK fails when the IPAM plugin has no longer reserved an address.
+#[track_caller]
+pub(super) fn check_asks_ipam(node: &Node, conf: &Value) {
+    let container = Container::new("i");
+    let result = node.add(conf, &container);
+    node.check(conf, &container, &result).success();
+    let address = node.reservations()[0].to_string();
+    std::fs::remove_file(format!("{}/net/{address}", node.data_dir())).unwrap();
+    failed(&node.check(conf, &container, &result), 110, &address);
+    node.del(conf, &container);
+    nothing_left(node, &container);
 }
 
 /// GC has the IPAM plugin take back what no valid attachment has, and removes what journals know of.
@@ -195,4 +230,13 @@ pub(super) fn gc_sweeps(node: &Node, conf: &Value) {
     assert!(!node.reservations().is_empty());
     gc(&json!([]));
     assert_eq!(node.files(), [""; 0]);
+    node.del(conf, &container);
+    // Made by another implementation, it is the IPAM plugin's affair alone.
+    node.add(conf, &container);
+    std::fs::remove_dir_all(node.below("run/wasmcni/attachments")).unwrap();
+    gc(&valid);
+    assert!(!node.reservations().is_empty());
+    gc(&json!([]));
+    assert_eq!(node.reservations(), [] as [std::net::IpAddr; 0]);
+    node.del(conf, &container);
 }

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::children::{
-    conf, dels_find_nothing, each_is_missed, fixed, gc_sweeps, is_told, nothing_left,
-    on_a_network_with, refused,
+    check_asks_ipam, conf, dels_find_nothing, each_is_missed, fixed, gc_sweeps, is_told,
+    nothing_left, on_a_network_with, refused, status_asks_ipam,
 };
 use crate::harness::node::Container;
 
@@ -61,6 +61,8 @@ fn checks_and_dels() {
                 ("addr del fd77::2/64 dev eth0", "fd77::2"),
             ],
         );
+        check_asks_ipam(node, &conf("dummy", json!({})));
+        status_asks_ipam(node, &conf("dummy", json!({})));
         gc_sweeps(node, &conf("dummy", json!({})));
         dels_find_nothing(node, &conf("dummy", json!({})));
     });

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{bridge, failed, interface};
+use super::{bridge, failed, interface, status_misses_nftables};
 use crate::harness::netns::{Netns, ip, nft, nft_elements, nft_json};
 use crate::harness::node::{Container, Node, on_a_node, with};
 use crate::harness::programs::has_iptables;
@@ -349,16 +349,19 @@ fn wrong_policies_and_wrong_chains_are_refused() {
         told["interfaces"][0]["name"] = json!(interface(&b.former, 0));
         let conf = firewall(&told, json!({ "ingressPolicy": "isolated" }));
         failed(&node.call("ADD", &conf, &a.container).run(), 999, "is not on it");
-        told["interfaces"] = json!([]);
-        let conf = firewall(&told, json!({ "ingressPolicy": "isolated" }));
-        failed(&node.call("ADD", &conf, &a.container).run(), 7, "prevResult.interfaces");
+        // No bridge, and none of the node's.
+        for first in [json!([]), json!([{ "name": "br11", "sandbox": a.container.netns.path() }])] {
+            told["interfaces"] = first;
+            let conf = firewall(&told, json!({ "ingressPolicy": "isolated" }));
+            failed(&node.call("ADD", &conf, &a.container).run(), 7, "prevResult.interfaces");
+        }
         for version in ["0.1.0", "0.2.0", "0.3.0", "0.3.1"] {
             let conf = firewall(&a.former, json!({ "cniVersion": version, "prevResult": null }));
             failed(&node.call("ADD", &conf, &a.container).run(), 1, "0.4.0");
         }
         assert_eq!(elements(), [""; 0]);
         let status = json!({ "cniVersion": "1.1.0", "name": "net", "type": "firewall" });
-        node.network_call("STATUS", &status).run().success();
+        status_misses_nftables(&node, &status);
     });
 }
 

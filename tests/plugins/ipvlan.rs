@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::children::{
-    UPLINK, conf, dels_find_nothing, each_is_missed, fixed, gc_sweeps, is_told, nothing_left,
-    of_kind, on_a_network_with, refused, setting, status_misses_the_master, words,
+    UPLINK, check_asks_ipam, check_misses_the_master, conf, dels_find_nothing, each_is_missed,
+    fixed, gc_sweeps, is_told, nothing_left, of_kind, on_a_network_with, refused, setting,
+    status_misses_the_master, words,
 };
 use super::{failed, on_node};
 use crate::harness::netns::{Netns, ip};
@@ -144,6 +145,8 @@ fn checks_and_dels() {
                 ("addr del fd77::2/64 dev eth0", "fd77::2"),
             ],
         );
+        check_misses_the_master(node, &ipvlan(json!({})));
+        check_asks_ipam(node, &ipvlan(json!({})));
         status_misses_the_master(node, &ipvlan(json!({})));
         gc_sweeps(node, &ipvlan(json!({})));
         dels_find_nothing(node, &ipvlan(json!({})));

@@ -1,12 +1,11 @@
 //! `macvlan`: containers on the node's network, with MACs of their own.
 
-use std::net::IpAddr;
-
 use serde_json::{Value, json};
 
 use super::children::{
-    UPLINK, conf, dels_find_nothing, each_is_missed, fixed, gc_sweeps, is_told, nothing_left,
-    of_kind, on_a_network, refused, setting, status_misses_the_master, words,
+    UPLINK, check_asks_ipam, check_misses_the_master, conf, dels_find_nothing, each_is_missed,
+    fixed, gc_sweeps, is_told, nothing_left, of_kind, on_a_network, refused, setting,
+    status_misses_the_master, words,
 };
 use super::{failed, on_node};
 use crate::harness::netns::{Netns, ip};
@@ -331,17 +330,14 @@ fn checks() {
         failed(&node.check(&conf, &container, &result), 110, "\"up0\" is not in the host-netns");
         ip(&words("link add up0 type bridge"));
         failed(&node.check(&conf, &container, &result), 110, "is not \"up0\"");
-        for address in node.reservations() {
-            let file = format!("{}/net/{}", node.data_dir(), IpAddr::to_string(&address));
-            std::fs::remove_file(file).unwrap();
-        }
-        node.check(&conf, &container, &result).failure();
     });
 }
 
 #[test]
-fn status_and_gc() {
+fn masters_and_ipam() {
     on_a_network(|node, _| {
+        check_misses_the_master(node, &macvlan(json!({})));
+        check_asks_ipam(node, &macvlan(json!({})));
         status_misses_the_master(node, &macvlan(json!({})));
         gc_sweeps(node, &macvlan(json!({})));
     });

@@ -9,6 +9,7 @@ use super::portmap::{Chain, mappings, outside, portmap};
 use super::{bridge, ptp};
 use crate::harness::netns::{flush_nft, ip, nft_elements, sysctl};
 use crate::harness::node::{Container, on_a_node};
+use crate::harness::sctp::{ask_sctp, serve_sctp};
 use crate::harness::talk::{Said, ask_tcp, ask_udp, serve_tcp, serve_udp, udp_client};
 
 fn said(who: &str, seen: &str) -> Option<Said> {
@@ -234,5 +235,53 @@ fn udp_connections_take_the_new_way() {
         assert_eq!(who().as_deref(), Some("b"));
         chain.del(&b);
         assert_eq!(nft_elements(), [""; 0]);
+    });
+}
+
+/// Of both families, and no other transport's port of that number.
+#[test]
+fn sctp_associations_begin_in_the_container() {
+    on_a_node(|node| {
+        let outside = outside();
+        let [a, b] = ["a", "b"].map(Container::new);
+        serve_sctp(&a.netns, "a", 132);
+        serve_tcp(Some(&a.netns), "a", 132);
+        let conf = bridge(json!({ "isDefaultGateway": true }));
+        let ports = mappings(json!([
+            { "hostPort": 8080, "containerPort": 132, "protocol": "SCTP" },
+            { "hostPort": 8081, "containerPort": 132, "protocol": "sctp", "hostIP": "203.0.113.1" },
+        ]));
+        let chain = Chain::new(&node, &conf, portmap(ports));
+        let result = chain.add(&a);
+        node.add(&conf, &b);
+        let ask = |address: &str| ask_sctp(Some(&outside), address);
+        assert_eq!(ask("203.0.113.1:8080"), said("a", "203.0.113.2"));
+        assert_eq!(ask("[2001:db8::1]:8080"), said("a", "2001:db8::2"));
+        assert_eq!(ask("203.0.113.1:8081"), said("a", "203.0.113.2"));
+        assert_eq!(ask("203.0.113.1:132"), None, "no other port");
+        assert_eq!(ask_tcp(Some(&outside), "203.0.113.1:8080"), None, "no other transport");
+        // The answers have to come back by the node.
+        assert_eq!(ask_sctp(Some(&b.netns), "203.0.113.1:8080"), said("a", "10.77.0.1"));
+        assert_eq!(ask_sctp(Some(&b.netns), "[2001:db8::1]:8080"), said("a", "fd77::1"));
+        assert_eq!(ask_sctp(None, "127.0.0.1:8080"), said("a", "10.77.0.1"));
+        chain.check(&a, &result).success();
+        chain.del(&a);
+        node.del(&conf, &b);
+        assert_eq!(node.leftovers(&["br0", "up0"]), [""; 0]);
+    });
+}
+
+/// IPv6 has nothing like route_localnet. The reference plugin does the same.
+#[test]
+fn the_nodes_ipv6_loopback_address_has_no_ports() {
+    on_a_node(|node| {
+        let _outside = outside();
+        let a = Container::new("a");
+        let conf = bridge(json!({ "isDefaultGateway": true }));
+        let chain = Chain::new(&node, &conf, portmap(web()));
+        chain.add(&a);
+        serve_tcp(Some(&a.netns), "a", 80);
+        assert_eq!(ask_tcp(None, "[::1]:8080"), None);
+        chain.del(&a);
     });
 }

@@ -1,12 +1,10 @@
 //! `sbr`: packets of an interface's addresses leave by that interface.
 
-use std::fs::{self, File};
+use std::fs;
 
-use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
 
-use super::{bridge, chain, failed};
-use crate::harness::netns::Netns;
+use super::{add_waits_for_the_lock, bridge, chain, failed};
 use crate::harness::node::{Container, Node, on_a_node, plugins_of, with};
 
 fn sbr(more: Value) -> Value {
@@ -25,12 +23,6 @@ fn second(more: Value) -> Value {
     list
 }
 
-/// The container with another interface.
-fn with_interface(of: &Container, ifname: &str) -> Container {
-    let netns = Netns::alias(&of.netns, &format!("{}-{ifname}", of.id));
-    Container { netns, id: of.id.clone(), ifname: ifname.to_owned() }
-}
-
 /// `from 10.77.0.2 lookup 100`, without the rules that every namespace has.
 fn rules(container: &Container) -> Vec<String> {
     let mut rules = Vec::new();
@@ -42,22 +34,6 @@ fn rules(container: &Container) -> Vec<String> {
     rules.retain(|rule| !rule.starts_with("from all "));
     rules.sort();
     rules
-}
-
-/// A table's routes, link-local ones left out.
-fn routes(container: &Container, table: &str) -> Vec<String> {
-    let mut routes = Vec::new();
-    for family in ["-4", "-6"] {
-        let mut command = container.netns.command("ip");
-        // A table that never had a route is none.
-        let output = command.args([family, "route", "show", "table", table]).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        routes
-            .extend(text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")));
-    }
-    routes.retain(|route| !route.starts_with("fe80::/64"));
-    routes.sort();
-    routes
 }
 
 const MOVED: [[&str; 2]; 2] = [
@@ -74,7 +50,7 @@ fn forget_reservations(node: &Node) {
 }
 
 fn moved(container: &Container) -> [Vec<String>; 2] {
-    ["100", "101"].map(|table| routes(container, table))
+    ["100", "101"].map(|table| container.table(table))
 }
 
 #[test]
@@ -84,19 +60,19 @@ fn the_interface_has_a_table_of_its_own() {
         let list = sbr(json!({}));
         let [bridge, sbr] = [0, 1].map(|n| plugins_of(&list)[n].clone());
         let before_sbr = node.add(&bridge, &container);
-        let before = routes(&container, "main");
+        let before = container.table("main");
         let conf = with(&sbr, json!({ "prevResult": before_sbr }));
         let result = node.add(&conf, &container);
         assert_eq!(result, before_sbr);
         assert_eq!(rules(&container), ["from 10.77.0.2 lookup 100", "from fd77::2 lookup 101"]);
         assert_eq!(moved(&container), MOVED);
-        assert_eq!(routes(&container, "main"), [""; 0]);
+        assert_eq!(container.table("main"), [""; 0]);
         // The bridge's CHECK as well: its routes are there, if elsewhere.
         node.check_list(&list, &container, &result).success();
         node.del(&conf, &container);
         assert_eq!(rules(&container), [""; 0]);
         assert_eq!(moved(&container), [[""; 0]; 2]);
-        assert_eq!(routes(&container, "main"), before);
+        assert_eq!(container.table("main"), before);
         assert!(container.netns.reaches("10.77.0.1"));
         node.del(&bridge, &container);
         assert_eq!(node.leftovers(&["br0"]), [""; 0]);
@@ -107,7 +83,7 @@ fn the_interface_has_a_table_of_its_own() {
 fn of_two_interfaces_each_answers_by_its_own() {
     on_a_node(|node| {
         let eth0 = Container::new("c");
-        let net1 = with_interface(&eth0, "net1");
+        let net1 = eth0.with_interface("net1");
         let (first, second) = (sbr(json!({})), second(json!({})));
         let results = [node.add_list(&first, &eth0), node.add_list(&second, &net1)];
         let of = |address: &str, table| format!("from {address} lookup {table}");
@@ -144,7 +120,7 @@ fn interfaces_that_are_made_at_once_have_different_tables() {
     on_a_node(|node| {
         let eth0 = Container::new("c");
         let others: Vec<Container> =
-            (1..6).map(|n| with_interface(&eth0, &format!("net{n}"))).collect();
+            (1..6).map(|n| eth0.with_interface(&format!("net{n}"))).collect();
         let calls: Vec<(Value, &Container)> = others
             .iter()
             .map(|container| {
@@ -173,7 +149,6 @@ fn interfaces_that_are_made_at_once_have_different_tables() {
     });
 }
 
-/// The lock is that of the namespace's file, as the reference plugin has it.
 #[test]
 fn who_has_the_lock_is_waited_for() {
     on_a_node(|node| {
@@ -181,19 +156,7 @@ fn who_has_the_lock_is_waited_for() {
         let plugins = plugins_of(&sbr(json!({})));
         let result = node.add(&plugins[0], &container);
         let conf = with(&plugins[1], json!({ "prevResult": result }));
-        let file = File::open(container.netns.path()).unwrap();
-        let lock = Flock::lock(file, FlockArg::LockExclusive).unwrap();
-        let grants = wasmcni::component::find("sbr").unwrap().grants;
-        let short = grants.replace("deadline = \"30s\"", "deadline = \"1s\"");
-        let file = node.below("etc/wasmcni/plugins/sbr.toml");
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(&file, short).unwrap();
-        failed(&node.call("ADD", &conf, &container).run(), 11, "locking container-netns");
-        assert_eq!(rules(&container), [""; 0]);
-        fs::remove_file(&file).unwrap();
-        let waiting = node.call("ADD", &conf, &container).start();
-        drop(lock);
-        waiting.finish().success();
+        add_waits_for_the_lock(&node, &conf, &container, || !rules(&container).is_empty());
         assert_eq!(rules(&container).len(), 2);
     });
 }
@@ -214,13 +177,13 @@ fn each_key_is_done() {
         expected[0][1] = "default via 10.77.0.9 dev eth0";
         expected[1][0] = "default via fd77::9 dev eth0 metric 1024 pref medium";
         assert_eq!(moved(&container), expected);
-        assert_eq!(routes(&container, "main"), [""; 0]);
+        assert_eq!(container.table("main"), [""; 0]);
         node.del_list(&list, &container, &result);
 
         let (list, result) = add(json!({ "addSourceHints": true }));
         assert_eq!(moved(&container), MOVED);
         assert_eq!(
-            routes(&container, "main"),
+            container.table("main"),
             [
                 "10.77.0.0/24 dev eth0 proto kernel scope link src 10.77.0.2",
                 "fd77::/64 dev eth0 src fd77::2 metric 256 pref medium",
@@ -231,11 +194,11 @@ fn each_key_is_done() {
         let table = ["route", "add", "203.0.113.0/24", "dev", "lo", "table", "4000"];
         container.netns.exec("ip", &["link", "set", "lo", "up"]);
         container.netns.exec("ip", &table);
-        let before = routes(&container, "4000");
+        let before = container.table("4000");
         let (list, result) = add(json!({ "table": 4000 }));
         assert_eq!(rules(&container), ["from 10.77.0.2 lookup 4000", "from fd77::2 lookup 4000"]);
-        assert_eq!(routes(&container, "4000"), before);
-        assert_eq!(routes(&container, "main").len(), 4, "{:?}", routes(&container, "main"));
+        assert_eq!(container.table("4000"), before);
+        assert_eq!(container.table("main").len(), 4, "{:?}", container.table("main"));
         node.del_list(&list, &container, &result);
         assert_eq!(rules(&container), [""; 0]);
         assert_eq!(node.leftovers(&["br0"]), [""; 0]);
@@ -255,11 +218,11 @@ fn what_makes_no_sense_is_refused_and_leaves_nothing() {
         ] {
             let plugins = plugins_of(&sbr(keys.clone()));
             let result = node.add(&plugins[0], &container);
-            let before = routes(&container, "main");
+            let before = container.table("main");
             let conf = with(&plugins[1], json!({ "prevResult": result }));
             failed(&node.call("ADD", &conf, &container).run(), code, named);
-            assert_eq!(routes(&container, "main"), before, "{keys}");
-            assert_eq!((rules(&container), routes(&container, "100")), (vec![], vec![]), "{keys}");
+            assert_eq!(container.table("main"), before, "{keys}");
+            assert_eq!((rules(&container), container.table("100")), (vec![], vec![]), "{keys}");
             node.del(&plugins[0], &container);
         }
         let conf = plugins_of(&sbr(json!({})))[1].clone();
@@ -396,11 +359,11 @@ fn what_no_grant_gives_is_refused() {
             forget_reservations(&node);
             let plugins = plugins_of(&sbr(keys));
             let result = node.add(&plugins[0], &container);
-            let before = routes(&container, "main");
+            let before = container.table("main");
             let conf = with(&plugins[1], json!({ "prevResult": result }));
             failed(&node.call("ADD", &conf, &container).run(), 100, named);
-            assert_eq!(routes(&container, "main"), before);
-            assert_eq!((rules(&container), routes(&container, "100")), (vec![], vec![]));
+            assert_eq!(container.table("main"), before);
+            assert_eq!((rules(&container), container.table("100")), (vec![], vec![]));
             node.del(&plugins[0], &container);
         }
     });

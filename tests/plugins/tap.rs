@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use super::children::words;
 use super::{failed, refused};
 use crate::harness::netns::names;
 use crate::harness::node::{Container, Node, on_a_node, with};
@@ -21,10 +22,6 @@ fn conf(more: Value) -> Value {
 
 fn l2(more: Value) -> Value {
     with(&conf(more), json!({ "ipam": null }))
-}
-
-fn words(text: &str) -> Vec<&str> {
-    text.split(' ').collect()
 }
 
 fn with_tun(test: impl FnOnce(Node)) {

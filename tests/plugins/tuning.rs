@@ -76,22 +76,46 @@ fn each_key_is_done_told_checked_and_taken_back() {
     });
 }
 
+/// `promisc` is only ever switched on; `allmulti` is switched off too, and on again at the end.
+#[test]
+fn what_is_on_already() {
+    on_a_node(|node| {
+        let container = Container::new("c");
+        let (conf, bridge) =
+            with_bridge(&node, &container, &tuning(json!({ "promisc": false, "allmulti": false })));
+        for mode in ["promisc", "allmulticast"] {
+            container.netns.exec("ip", &["link", "set", "eth0", mode, "on"]);
+        }
+        let before = settings(&container);
+        assert_eq!((&before["promisc"], &before["allmulti"]), (&json!(true), &json!(true)));
+        node.add(&conf, &container);
+        assert_eq!(settings(&container), with(&before, json!({ "allmulti": false })));
+        node.del(&conf, &container);
+        assert_eq!(settings(&container), before);
+        node.del(&bridge, &container);
+        assert_eq!(node.leftovers(&["br0"]), [""; 0]);
+    });
+}
+
 #[test]
 fn sysctls_are_set_and_put_back() {
     on_a_node(|node| {
         let container = Container::new("c");
         let list = tuning(json!({ "sysctl": {
-            "net.core.somaxconn": "500", "net/ipv4/conf/IFNAME/arp_filter": "1",
+            "net.ipv4.ip_default_ttl": "70", "net/ipv4/conf/IFNAME/arp_filter": "1",
             "net.ipv4.ip_local_port_range": "20000 30000", "net.ipv4.route.flush": "1",
         } }));
         let (conf, bridge) = with_bridge(&node, &container, &list);
-        let keys =
-            ["net/core/somaxconn", "net/ipv4/conf/eth0/arp_filter", "net/ipv4/ip_local_port_range"];
+        let keys = [
+            "net/ipv4/ip_default_ttl",
+            "net/ipv4/conf/eth0/arp_filter",
+            "net/ipv4/ip_local_port_range",
+        ];
         let read = || keys.map(|key| in_container(&container, key));
         let (before, on_node) =
             (read(), keys.map(|k| fs::read_to_string(format!("/proc/sys/{k}")).ok()));
         let result = node.add(&conf, &container);
-        assert_eq!(read(), ["500", "1", "20000\t30000"]);
+        assert_eq!(read(), ["70", "1", "20000\t30000"]);
         // What can only be written is not compared.
         node.check(&plugins_of(&list)[1], &container, &result).success();
         let after = keys.map(|k| fs::read_to_string(format!("/proc/sys/{k}")).ok());
@@ -109,7 +133,7 @@ fn a_sysctl_of_the_container_stays_with_its_other_attachment() {
     on_a_node(|node| {
         let first = Container::new("c");
         let list = tuning(json!({ "sysctl": {
-            "net.core.somaxconn": "500", "net.ipv4.conf.IFNAME.arp_filter": "1"
+            "net.ipv4.ip_default_ttl": "70", "net.ipv4.conf.IFNAME.arp_filter": "1"
         } }));
         let (conf, bridge) = with_bridge(&node, &first, &list);
         node.add(&conf, &first);
@@ -118,7 +142,7 @@ fn a_sysctl_of_the_container_stays_with_its_other_attachment() {
         let call = |verb| node.call(verb, &second, &first).env("CNI_IFNAME", "eth1");
         call("ADD").run().success();
         node.del(&conf, &first);
-        assert_eq!(in_container(&first, "net/core/somaxconn"), "500");
+        assert_eq!(in_container(&first, "net/ipv4/ip_default_ttl"), "70");
         assert_eq!(in_container(&first, "net/ipv4/conf/eth0/arp_filter"), "0");
         call("DEL").run().success();
         node.del(&bridge, &first);
@@ -133,7 +157,7 @@ fn the_nodes_list_says_what_networks_may_set() {
         let path = node.below("etc/cni/tuning/allowlist.conf");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let list = tuning(json!({ "sysctl": { "net.ipv4.conf.IFNAME.arp_filter": "1" } }));
-        let args = json!({ "cni": { "sysctl": { "net.core.somaxconn": "500" } } });
+        let args = json!({ "cni": { "sysctl": { "net.ipv4.ip_default_ttl": "70" } } });
         let with_args = tuning(json!({ "args": args }));
         let add = |list: &Value| {
             let (conf, bridge) = with_bridge(&node, &container, list);
@@ -145,12 +169,12 @@ fn the_nodes_list_says_what_networks_may_set() {
         for lines in ["^net.ipv4.conf.IFNAME.[a-z_]*$\n", "# x\n\n  arp_filter  \r\n"] {
             fs::write(&path, lines).unwrap();
             add(&list).success();
-            failed(&add(&with_args), 7, "net.core.somaxconn");
+            failed(&add(&with_args), 7, "net.ipv4.ip_default_ttl");
         }
         for lines in ["", "\n", "^arp_filter$"] {
             fs::write(&path, lines).unwrap();
             failed(&add(&list), 7, "net.ipv4.conf.IFNAME.arp_filter");
-            assert_eq!(in_container(&container, "net/core/somaxconn"), "4096");
+            assert_eq!(in_container(&container, "net/ipv4/ip_default_ttl"), "64");
         }
         fs::write(&path, "net\n[a-\n").unwrap();
         failed(&add(&list), 999, "[a-");
@@ -170,7 +194,7 @@ fn of_several_places_the_nearest_counts() {
         let container = Container::new("c");
         let [a, b, c, d] = [1, 2, 3, 4].map(|n| format!("02:00:00:00:00:0{n}"));
         let args = json!({ "cni": { "mac": d, "mtu": 1300, "promisc": true, "allmulti": true,
-                                    "txQLen": 9, "sysctl": { "net.core.somaxconn": "600" } } });
+                                    "txQLen": 9, "sysctl": { "net.ipv4.ip_default_ttl": "71" } } });
         let runtime = json!({ "mac": c });
         for (keys, argument, mac) in [
             (json!({ "mac": a }), "", &a),
@@ -178,7 +202,8 @@ fn of_several_places_the_nearest_counts() {
             (json!({ "mac": a, "runtimeConfig": runtime }), &*format!("MAC={b}"), &c),
             (json!({ "mac": a, "runtimeConfig": runtime, "args": args }), "", &d),
         ] {
-            let list = tuning(with(&keys, json!({ "sysctl": { "net.core.somaxconn": "500" } })));
+            let list =
+                tuning(with(&keys, json!({ "sysctl": { "net.ipv4.ip_default_ttl": "70" } })));
             let (conf, bridge) = with_bridge(&node, &container, &list);
             let outcome = node.call("ADD", &conf, &container).env("CNI_ARGS", argument).run();
             assert_eq!(outcome.success()["interfaces"][2]["mac"], **mac, "{keys}");
@@ -187,7 +212,7 @@ fn of_several_places_the_nearest_counts() {
                 let expected = json!({ "mac": d, "mtu": 1300, "promisc": true, "allmulti": true,
                                        "txQLen": 9 });
                 assert_eq!(settings(&container), expected);
-                assert_eq!(in_container(&container, "net/core/somaxconn"), "600");
+                assert_eq!(in_container(&container, "net/ipv4/ip_default_ttl"), "71");
             }
             node.del(&conf, &container);
             node.del(&bridge, &container);
@@ -206,7 +231,7 @@ fn what_makes_no_sense_is_refused_and_leaves_nothing() {
             (json!({ "sysctl": { "net.ipv4.conf": "1" } }), 999, "net.ipv4.conf"),
             (json!({ "sysctl": { "net.no.such": "1" } }), 999, "net.no.such"),
             (json!({ "sysctl": { "net....kernel.x": "1" } }), 7, "net....kernel"),
-            (json!({ "sysctl": { "net.core.somaxconn": "many" } }), 999, "somaxconn"),
+            (json!({ "sysctl": { "net.ipv4.ip_default_ttl": "many" } }), 999, "ip_default_ttl"),
             (json!({ "mac": "01:00:00:00:00:01" }), 999, "01:00:00:00:00:01"),
             (json!({ "mtu": 1 }), 999, "mtu 1"),
         ] {
@@ -226,7 +251,7 @@ fn what_makes_no_sense_is_refused_and_leaves_nothing() {
         }
         // A document with a key twice is not one that our JSON library makes.
         let text = r#"{"cniVersion": "1.1.0", "name": "n", "type": "tuning", "prevResult": {},
-            "sysctl": {"net.core.somaxconn": "1", "net.core.somaxconn": "2"}}"#;
+            "sysctl": {"net.ipv4.ip_default_ttl": "1", "net.ipv4.ip_default_ttl": "2"}}"#;
         let call = node.call("ADD", &json!({ "type": "tuning" }), &container).stdin(text);
         failed(&call.run(), 7, "twice");
     });
@@ -248,7 +273,7 @@ fn it_must_be_chained() {
 fn del_succeeds_whatever_is_left() {
     on_a_node(|node| {
         let container = Container::new("c");
-        let list = tuning(json!({ "mtu": 1400, "sysctl": { "net.core.somaxconn": "500" } }));
+        let list = tuning(json!({ "mtu": 1400, "sysctl": { "net.ipv4.ip_default_ttl": "70" } }));
         let conf = plugins_of(&list)[1].clone();
         let bare = |netns: &str| node.call("DEL", &conf, &container).env("CNI_NETNS", netns);
         // Never added.
@@ -262,13 +287,13 @@ fn del_succeeds_whatever_is_left() {
         node.add_list(&list, &container);
         node.del(&plugins_of(&list)[0], &container);
         node.del(&conf, &container);
-        assert_eq!(in_container(&container, "net/core/somaxconn"), "4096");
+        assert_eq!(in_container(&container, "net/ipv4/ip_default_ttl"), "64");
         // No netns, and one that is gone.
         for netns in ["", "/run/netns/none"] {
             node.add_list(&list, &container);
             bare(netns).run().success();
             node.del(&plugins_of(&list)[0], &container);
-            container.netns.exec("sysctl", &["-qw", "net.core.somaxconn=4096"]);
+            container.netns.exec("sysctl", &["-qw", "net.ipv4.ip_default_ttl=64"]);
         }
         assert_eq!(node.leftovers(&["br0"]), [""; 0]);
     });
@@ -281,26 +306,26 @@ fn what_no_grant_gives_is_refused() {
         let container = Container::new("c");
         let shipped = wasmcni::component::find("tuning").unwrap().grants;
         let narrowed = shipped
-            .replace("key = \"net/**\"\nvalue", "key = \"net/core/somaxconn\"\nvalue")
+            .replace("key = \"net/**\"\nvalue", "key = \"net/ipv4/ip_default_ttl\"\nvalue")
             .replace("mtu = \"any\"", "mtu = \"1280-1500\"");
         let file = node.below("etc/wasmcni/plugins/tuning.toml");
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, narrowed).unwrap();
-        let keys = json!({ "mtu": 1400, "sysctl": { "net.core.somaxconn": "500" } });
+        let keys = json!({ "mtu": 1400, "sysctl": { "net.ipv4.ip_default_ttl": "70" } });
         let (conf, bridge) = with_bridge(&node, &container, &tuning(keys.clone()));
         node.add(&conf, &container);
         node.del(&conf, &container);
-        let before = (settings(&container), in_container(&container, "net/core/somaxconn"));
+        let before = (settings(&container), in_container(&container, "net/ipv4/ip_default_ttl"));
         for (more, named) in [
             (json!({ "mtu": 1501 }), "link.set-mtu mtu=1501"),
             (
-                json!({ "sysctl": { "net.core.somaxconn": "500", "net.ipv4.ip_forward": "1" } }),
+                json!({ "sysctl": { "net.ipv4.ip_default_ttl": "70", "net.ipv4.ip_forward": "1" } }),
                 "sysctl.write key=\"net/ipv4/ip_forward\"",
             ),
         ] {
             let outcome = node.call("ADD", &with(&conf, more), &container).run();
             failed(&outcome, 100, named);
-            let after = (settings(&container), in_container(&container, "net/core/somaxconn"));
+            let after = (settings(&container), in_container(&container, "net/ipv4/ip_default_ttl"));
             assert_eq!(after, before, "{named}");
         }
         node.del(&bridge, &container);
@@ -352,7 +377,7 @@ fn whatever_tuning_set_is_missed() {
         let container = Container::new("c");
         let list = tuning(json!({
             "mac": "02:00:00:00:00:09", "mtu": 1400, "promisc": true, "allmulti": false, "txQLen": 5,
-            "sysctl": { "net.core.somaxconn": "500", "net.ipv4.conf.IFNAME.arp_filter": "1" },
+            "sysctl": { "net.ipv4.ip_default_ttl": "70", "net.ipv4.conf.IFNAME.arp_filter": "1" },
         }));
         let conf = plugins_of(&list)[1].clone();
         for (act, named) in [
@@ -361,7 +386,7 @@ fn whatever_tuning_set_is_missed() {
             ("ip link set eth0 promisc off", "promiscuous"),
             ("ip link set eth0 allmulticast on", "all-multicast"),
             ("ip link set eth0 txqueuelen 6", "transmit queue"),
-            ("sysctl -qw net.core.somaxconn=501", "net.core.somaxconn"),
+            ("sysctl -qw net.ipv4.ip_default_ttl=71", "net.ipv4.ip_default_ttl"),
             ("sysctl -qw net.ipv4.conf.eth0.arp_filter=0", "net.ipv4.conf.IFNAME.arp_filter"),
             ("ip link delete eth0", "eth0"),
         ] {

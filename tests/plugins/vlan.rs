@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::children::{
-    UPLINK, conf, dels_find_nothing, each_is_missed, fixed, gc_sweeps, is_told, nothing_left,
-    of_kind, on_a_network_with, refused, status_misses_the_master, words,
+    UPLINK, check_asks_ipam, check_misses_the_master, conf, dels_find_nothing, each_is_missed,
+    fixed, gc_sweeps, is_told, nothing_left, of_kind, on_a_network_with, refused,
+    status_misses_the_master, words,
 };
 use super::{failed, on_node};
 use crate::harness::netns::{Netns, ip};
@@ -133,6 +134,8 @@ fn checks_and_dels() {
         let other = fixed("vlan", json!({ "vlanId": 6, "mtu": 1400 }));
         failed(&node.check(&other, &container, &result), 110, "its VLAN is \"5\", not 6");
         node.del(&conf, &container);
+        check_misses_the_master(node, &vlan(json!({})));
+        check_asks_ipam(node, &vlan(json!({})));
         status_misses_the_master(node, &vlan(json!({})));
         gc_sweeps(node, &vlan(json!({})));
         dels_find_nothing(node, &vlan(json!({})));

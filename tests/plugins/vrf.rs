@@ -1,21 +1,18 @@
 //! `vrf`: the container's interface in a VRF, on kernels that have VRFs.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{bridge, chain, failed};
-use crate::harness::netns::{Netns, ip};
+use super::{add_waits_for_the_lock, bridge, chain, failed};
+use crate::harness::netns::has_kind;
 use crate::harness::node::{Container, Node, on_a_node, plugins_of, with};
 use crate::harness::sandbox::notice;
 
 /// Runs a test if the kernel has VRFs.
 fn on_a_node_with_vrfs(test: impl FnOnce(Node)) {
     on_a_node(|node| {
-        let probe = ["link", "add", "probe", "type", "vrf", "table", "10"];
-        if Command::new("ip").args(probe).output().unwrap().status.success() {
-            ip(&["link", "delete", "probe"]);
+        if has_kind("vrf") {
             test(node);
         } else {
             notice("VRFs: this kernel has no CONFIG_NET_VRF; run `just test-full-kernel`");
@@ -32,11 +29,6 @@ fn vrf(more: Value) -> Value {
     list
 }
 
-fn with_interface(of: &Container, ifname: &str) -> Container {
-    let netns = Netns::alias(&of.netns, &format!("{}-{ifname}", of.id));
-    Container { netns, id: of.id.clone(), ifname: ifname.to_owned() }
-}
-
 /// A list on another bridge, with another network.
 fn second(more: Value) -> Value {
     let ranges = json!([[{ "subnet": "10.78.0.0/24" }], [{ "subnet": "fd78::/64" }]]);
@@ -47,19 +39,11 @@ fn second(more: Value) -> Value {
     list
 }
 
-/// A table's routes but for the kernel's own of addresses, link-local and multicast.
+/// A table's routes but for the kernel's own of addresses and multicast.
 fn routes(container: &Container, table: &str) -> Vec<String> {
-    let mut routes = Vec::new();
-    for family in ["-4", "-6"] {
-        let mut command = container.netns.command("ip");
-        let output = command.args([family, "route", "show", "table", table]).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        routes
-            .extend(text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")));
-    }
-    let kernels = ["local ", "broadcast ", "anycast ", "multicast ", "fe80::/64 ", "ff00::/8 "];
-    routes.retain(|route: &String| !kernels.iter().any(|begin| route.starts_with(begin)));
-    routes.sort();
+    let kernels = ["local ", "broadcast ", "anycast ", "multicast ", "ff00::/8 "];
+    let mut routes = container.table(table);
+    routes.retain(|route| !kernels.iter().any(|begin| route.starts_with(begin)));
     routes
 }
 
@@ -117,7 +101,7 @@ fn the_interface_is_in_the_vrf_with_all_that_it_had() {
 fn a_vrf_is_shared_and_goes_with_its_last_interface() {
     on_a_node_with_vrfs(|node| {
         let eth0 = Container::new("c");
-        let net1 = with_interface(&eth0, "net1");
+        let net1 = eth0.with_interface("net1");
         let (first, other) = (vrf(json!({ "table": 9 })), second(json!({})));
         let results = [node.add_list(&first, &eth0), node.add_list(&other, &net1)];
         assert_eq!(net1.interface()["master"], "blue");
@@ -140,6 +124,18 @@ fn a_vrf_is_shared_and_goes_with_its_last_interface() {
         node.del_list(&red, &eth0, &Value::Null);
         assert_eq!(links(&eth0), ["lo"]);
         assert_eq!(node.leftovers(&["br0", "br1"]), [""; 0]);
+    });
+}
+
+#[test]
+fn who_has_the_lock_is_waited_for() {
+    on_a_node_with_vrfs(|node| {
+        let container = Container::new("c");
+        let plugins = plugins_of(&vrf(json!({})));
+        let result = node.add(&plugins[0], &container);
+        let conf = with(&plugins[1], json!({ "prevResult": result }));
+        let has_vrf = || links(&container).contains(&"blue".to_owned());
+        add_waits_for_the_lock(&node, &conf, &container, has_vrf);
     });
 }
 
@@ -199,9 +195,8 @@ fn it_must_be_chained() {
 #[test]
 fn without_vrfs_an_add_says_what_is_missing() {
     on_a_node(|node| {
-        let probe = ["link", "add", "probe", "type", "vrf", "table", "10"];
-        if Command::new("ip").args(probe).output().unwrap().status.success() {
-            return ip(&["link", "delete", "probe"]).clear();
+        if has_kind("vrf") {
+            return;
         }
         let container = Container::new("c");
         let plugins = plugins_of(&vrf(json!({})));

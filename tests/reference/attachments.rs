@@ -231,7 +231,7 @@ pub(super) fn compare_but(cases: Vec<Case>, forget: impl Fn(&mut Value)) {
     });
 }
 
-fn prepare(host: &Netns, commands: &[&str]) {
+pub(super) fn prepare(host: &Netns, commands: &[&str]) {
     for command in commands {
         host.exec("ip", &command.split(' ').collect::<Vec<_>>());
     }

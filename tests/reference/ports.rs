@@ -7,6 +7,7 @@ use super::{Side, container, with_both};
 use crate::harness::exec::Exec;
 use crate::harness::netns::Netns;
 use crate::harness::node::{Container, with};
+use crate::harness::sctp::{ask_sctp, serve_sctp};
 use crate::harness::talk::{Said, ask_tcp, serve_tcp};
 
 /// A node with an outside, and two containers on a bridge of which the first has ports of the node.
@@ -30,6 +31,7 @@ fn portmap(more: &Value) -> Value {
         { "hostPort": 8081, "containerPort": 81, "protocol": "tcp", "hostIP": "203.0.113.9" },
         { "hostPort": 8082, "containerPort": 80, "protocol": "udp" },
         { "hostPort": 8083, "containerPort": 80, "protocol": "tcp", "hostIP": "0.0.0.0" },
+        { "hostPort": 8084, "containerPort": 132, "protocol": "sctp" },
     ]);
     let conf = json!({
         "cniVersion": "1.0.0", "name": "net", "type": "portmap",
@@ -67,6 +69,7 @@ impl Ports {
         for (who, port) in [("80", 80), ("81", 81)] {
             serve_tcp(Some(&ports.side.container.netns), who, port);
         }
+        serve_sctp(&ports.side.container.netns, "132", 132);
         ports
     }
 
@@ -105,6 +108,12 @@ impl Ports {
                 answers.push((format!("{name} to {address}"), ask_tcp(Some(netns), address)));
             }
         }
+        for (name, netns) in from {
+            for address in ["203.0.113.1:8084", "[2001:db8::1]:8084"] {
+                answers
+                    .push((format!("{name} by SCTP to {address}"), ask_sctp(Some(netns), address)));
+            }
+        }
         for address in ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:80", "10.77.0.1:8080"] {
             let answer = ask_tcp(Some(&self.side.host), address);
             answers.push((format!("node to {address}"), answer));
@@ -131,6 +140,9 @@ fn ports_lead_to_the_same() {
             json!({ "markMasqBit": 5 }),
             json!({ "conditionsV4": ["-s", "203.0.113.2"], "conditionsV6": ["!", "-s", "2001:db8::2"] }),
             json!({ "conditionsV4": ["-d", "203.0.113.1", "!", "-i", "up0"] }),
+            json!({ "conditionsV4": ["-i", "up+"], "conditionsV6": ["-i", "br+", "-s", "fd77::3"] }),
+            json!({ "conditionsV4": ["-m", "mark", "--mark", "0x0/0xff"],
+                "conditionsV6": ["-m", "mark", "!", "--mark", "0"] }),
         ] {
             let sides = both().map(|side| Ports::new(side, &more));
             let [ours, theirs] = [&sides[0], &sides[1]].map(Ports::answers);
@@ -140,6 +152,12 @@ fn ports_lead_to_the_same() {
             );
             for (our, their) in ours.iter().zip(&theirs) {
                 assert_eq!(our, their, "{more}");
+            }
+            // It takes both their time to get no answer.
+            if more == json!({}) {
+                for side in &sides {
+                    assert_eq!(ask_tcp(Some(&side.side.host), "[::1]:8080"), None);
+                }
             }
             for side in &sides {
                 side.close(&more);

@@ -85,7 +85,7 @@ fn link(link: &Value) -> Value {
         &link["linkinfo"]["info_data"],
         &["vlan_filtering", "stp_state", "forward_delay", "ageing_time", "mcast_snooping"],
     );
-    told["of its kind"] = pick(&link["linkinfo"]["info_data"], &["mode", "id"]);
+    told["of its kind"] = pick(&link["linkinfo"]["info_data"], &["mode", "id", "table"]);
     told["master"] = link["master"].as_str().map(called).into();
     let addresses = link["addr_info"].as_array().into_iter().flatten();
     // The kernel's own come from the MAC.

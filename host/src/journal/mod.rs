@@ -5,6 +5,7 @@
 //! record of something that did not happen, and undoing that finds nothing to do. The directory is
 //! gone at reboot, as the kernel's objects are. See `docs/decisions/0003-journal.md`.
 
+mod directory;
 mod file;
 mod moved;
 mod undo;
@@ -20,7 +21,8 @@ use crate::kernel::{
 };
 use crate::names::{IfName, Mac, PluginName};
 
-pub use file::{Journal, JournalError, Journals};
+pub use directory::Journals;
+pub use file::{Journal, JournalError};
 pub use moved::MovedLink;
 pub use undo::{Reservations, Undoing};
 

@@ -5,6 +5,7 @@
 //! [`Gate`](crate::policy) may call a `Kernel`: see `docs/decisions`.
 
 mod errno;
+mod intents;
 mod model;
 mod port_map;
 mod role;
@@ -17,6 +18,7 @@ pub mod sim;
 pub mod sysfs;
 
 pub use errno::{Errno, KernelError};
+pub use intents::{Admission, Apart, Masquerade, Owner, Separation, SpoofGuard};
 pub use model::*;
 pub use port_map::{Condition, PortMap, PortMapping, PortMasquerade, Protocol};
 pub use role::Role;

@@ -87,5 +87,8 @@ pub(crate) fn check(conf: &Conf, ifname: &str, result: &CniResult) -> Result<(),
 
 /// Ports can be mapped at all.
 pub(crate) fn status() -> Result<(), Error> {
-    port_map::ready().map_err(|error| Error::new(code::NOT_AVAILABLE, error.detail))
+    port_map::ready().map_err(|error| {
+        let why = format!("asking for nftables: {}", error.detail);
+        Error::new(code::NOT_AVAILABLE, why)
+    })
 }

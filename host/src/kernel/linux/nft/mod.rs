@@ -71,6 +71,7 @@ mod firewall;
 mod label;
 mod masquerade;
 mod message;
+mod port_elements;
 mod port_map;
 mod port_rules;
 mod reference;
