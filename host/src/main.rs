@@ -14,6 +14,7 @@ use wasmcni::cli::Called;
 use wasmcni::cni::{MAX_STDIN, Plugin, Request, SpecVersion, Verb, stated_version};
 use wasmcni::component::{BUNDLED, Bundled, find};
 use wasmcni::directories::Directories;
+use wasmcni::kernel::linux::BusAddress;
 use wasmcni::node::LinuxNode;
 
 /// musl's allocator maps and unmaps memory some two hundred times in one ADD.
@@ -63,9 +64,14 @@ fn serve(plugin: &Bundled) -> Reply {
         Err((error, version)) => return Reply::failure(&error, version),
     };
     let root = text.get("WASMCNI_ROOT").copied().unwrap_or("/");
+    let directories = Directories::below(Path::new(root));
+    let system_bus = match text.get("DBUS_SYSTEM_BUS_ADDRESS") {
+        Some(listed) => BusAddress::Listed((*listed).to_owned()),
+        None => BusAddress::Socket(directories.system_bus.clone()),
+    };
     let world = World {
-        node: Box::new(LinuxNode { deferring_deletes: true }),
-        directories: Directories::below(Path::new(root)),
+        node: Box::new(LinuxNode { system_bus, deferring_deletes: true }),
+        directories,
         plugins: BUNDLED.to_vec(),
         log: Rc::new(|line| eprintln!("wasmcni: {line}")),
         environment: environment.clone(),
