@@ -31,7 +31,8 @@ const BUS_CONF: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus 
   <policy context="default">
     <allow user="*"/>
     <allow own="*"/>
-    <allow send_type="method_call"/>
+    <allow send_destination="*" eavesdrop="false"/>
+    <allow receive_sender="*" eavesdrop="false"/>
   </policy>
 </busconfig>
 "#;
@@ -49,6 +50,7 @@ impl SystemBus {
             .args(["--config-file=/run/dbus/bus.conf", "--nofork", "--nopidfile"])
             .arg("--print-address")
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         // It prints its address when it is ready.
