@@ -52,6 +52,10 @@ impl Conf {
                 return Err(Error::config("ingressPolicy", format_args!("{other:?}"), why));
             }
         };
+        if raw.firewalld_zone.contains(char::is_control) {
+            let zone = format_args!("{:?}", raw.firewalld_zone);
+            return Err(Error::config("firewalldZone", zone, "no zone has such a name"));
+        }
         let or = |name: String, default: &str| match name.is_empty() {
             true => default.to_owned(),
             false => name,
@@ -127,6 +131,7 @@ mod tests {
             (r#"{"ingressPolicy": "Open"}"#, "ingressPolicy"),
             (r#"{"ingressPolicy": 1}"#, "ingressPolicy"),
             (r#"{"firewalldZone": []}"#, "firewalldZone"),
+            (r#"{"firewalldZone": "a\u0000b"}"#, "firewalldZone"),
             (r#"{"backend": []}"#, "backend"),
             (r#"{"iptablesAdminChainName": 1}"#, "iptablesAdminChainName"),
         ] {

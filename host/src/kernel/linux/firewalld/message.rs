@@ -2,9 +2,10 @@
 //! here is what stands around it. (D-Bus specification, "Message Protocol")
 
 use nix::errno::Errno;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use zbus::wire::serialized::{Context, Data};
 use zbus::wire::{Endian, to_bytes};
-use zbus::{ObjectPath, Signature, Variant};
+use zbus::{Signature, Type, Variant};
 
 use super::super::socket::Refusal;
 
@@ -32,8 +33,34 @@ const DESTINATION: u8 = 6;
 const SENDER: u8 = 7;
 const SIGNATURE: u8 = 8;
 
-/// Byte order, kind, flags, version, octets of the body, serial, fields.
-type Header<'a> = (u8, u8, u8, u8, u32, u32, Vec<(u8, Variant<'a>)>);
+/// Byte order, kind, flags, version, octets of the body, serial, fields with values of this type.
+type Header<V> = (u8, u8, u8, u8, u32, u32, Vec<(u8, V)>);
+
+/// A value of a header field that is sent.
+enum Value<'a> {
+    Text(&'a str),
+    Path(&'a str),
+    /// Types of the body. As a value of `zbus` several types would stand in parentheses, as one structure.
+    Types(&'a str),
+}
+
+impl Type for Value<'_> {
+    const SIGNATURE: &'static Signature = &Signature::Variant;
+}
+
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (kind, text) = match self {
+            Self::Text(text) => (&Signature::Str, text),
+            Self::Path(text) => (&Signature::ObjectPath, text),
+            Self::Types(text) => (&Signature::Signature, text),
+        };
+        let mut variant = serializer.serialize_struct("Variant", 2)?;
+        variant.serialize_field("signature", kind)?;
+        variant.serialize_field("value", text)?;
+        variant.end()
+    }
+}
 
 /// A call of a method.
 pub(super) struct Call<'a> {
@@ -53,22 +80,29 @@ impl Call<'_> {
         let wrong = |e: zbus::Error| Refusal::because(Errno::EINVAL, e.to_string());
         let mut body = Vec::new();
         for argument in self.arguments {
+            // `zbus` would write it, and the bus hang up.
+            if argument.contains('\0') || argument.len() > MAX_OCTETS {
+                let why = format!(
+                    "an argument of {} is longer than any name, or has a zero in it",
+                    self.member
+                );
+                return Err(Refusal::because(Errno::EINVAL, why));
+            }
             let at = Context::new(Endian::Little, body.len());
             body.extend_from_slice(to_bytes(at, *argument).map_err(wrong)?.bytes());
         }
         let octets = u32::try_from(body.len()).map_err(|_| Refusal::from(Errno::EMSGSIZE))?;
+        let types = "s".repeat(self.arguments.len());
         let mut fields = vec![
-            (PATH, Variant::ObjectPath(ObjectPath::try_from(self.path).map_err(wrong)?)),
-            (INTERFACE, self.interface.into()),
-            (MEMBER, self.member.into()),
-            (DESTINATION, self.destination.into()),
+            (PATH, Value::Path(self.path)),
+            (INTERFACE, Value::Text(self.interface)),
+            (MEMBER, Value::Text(self.member)),
+            (DESTINATION, Value::Text(self.destination)),
         ];
-        if !self.arguments.is_empty() {
-            let types = "s".repeat(self.arguments.len());
-            let types = Signature::try_from(types.as_str()).map_err(|e| wrong(e.into()))?;
-            fields.push((SIGNATURE, Variant::Signature(types)));
+        if !types.is_empty() {
+            fields.push((SIGNATURE, Value::Types(&types)));
         }
-        let header: Header<'_> =
+        let header: Header<Value<'_>> =
             (b'l', METHOD_CALL, NO_AUTO_START, VERSION, octets, serial, fields);
         let start = Context::new(Endian::Little, 0);
         let mut message = to_bytes(start, &header).map_err(wrong)?.bytes().to_vec();
@@ -135,7 +169,7 @@ impl Incoming {
         let wrong = |e: zbus::Error| nonsense(e.to_string());
         let start = Context::new(extent.order, 0);
         let data = Data::new(message, start);
-        let (header, _): (Header<'_>, usize) = data.deserialize().map_err(wrong)?;
+        let (header, _): (Header<Variant<'_>>, usize) = data.deserialize().map_err(wrong)?;
         let (_, kind, .., fields) = header;
         let mut incoming = Self::default();
         let mut begins_with_text = false;
@@ -169,4 +203,61 @@ impl Incoming {
 /// Who talks to us does not talk D-Bus.
 pub(super) fn nonsense(what: impl Into<String>) -> Refusal {
     Refusal::because(Errno::EPROTO, format!("the bus sent what is no D-Bus: {}", what.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against octets that were put together by the specification's text.
+    #[test]
+    fn a_call_is_encoded_as_the_specification_has_it() {
+        let arguments = ["trusted", "10.1.2.3/32"];
+        let (path, interface, member) = ("/a", "b.c", "d");
+        let call = Call { destination: ":1.5", path, interface, member, arguments: &arguments };
+        let fields = [
+            b"\x01\x01o\0\x02\0\0\0/a\0\0\0\0\0\0".as_slice(),
+            b"\x02\x01s\0\x03\0\0\0b.c\0\0\0\0\0".as_slice(),
+            b"\x03\x01s\0\x01\0\0\0d\0\0\0\0\0\0\0".as_slice(),
+            b"\x06\x01s\0\x04\0\0\0:1.5\0\0\0\0".as_slice(),
+            b"\x08\x01g\0\x02ss\0".as_slice(),
+        ]
+        .concat();
+        let body = b"\x07\0\0\0trusted\0\x0b\0\0\010.1.2.3/32\0".as_slice();
+        let octets = |length: usize| u32::try_from(length).unwrap().to_le_bytes();
+        let head = [b"l\x01\x02\x01", octets(body.len()).as_slice(), &octets(9)].concat();
+        let expected = [head.as_slice(), &octets(fields.len()), &fields, body].concat();
+        assert_eq!(call.encode(9).unwrap(), expected);
+        let nul = Call { arguments: &["a\0b"], ..call };
+        assert_eq!(nul.encode(1).unwrap_err().errno, Errno::EINVAL);
+    }
+
+    /// Whatever is changed or cut off, there is an answer: a message or an error.
+    #[test]
+    fn no_damage_makes_the_decoder_panic() {
+        let call = Call {
+            destination: ":1.5",
+            path: "/a",
+            interface: "b.c",
+            member: "d",
+            arguments: &["one", "two"],
+        };
+        let good = call.encode(7).unwrap();
+        let read = |message: &[u8]| {
+            let Some(fixed) = message.first_chunk() else { return };
+            if let Ok(extent) = Extent::read(fixed) {
+                let mut whole = message.to_vec();
+                whole.resize(extent.octets, 0);
+                let _ = Incoming::decode(&whole, extent);
+            }
+        };
+        for at in 0..good.len() {
+            read(&good[..at]);
+            for value in 0..=u8::MAX {
+                let mut damaged = good.clone();
+                damaged[at] = value;
+                read(&damaged);
+            }
+        }
+    }
 }
