@@ -19,6 +19,8 @@ pub struct Directories {
     /// The share of the cluster's network that this node has, if a network names no file of its own:
     /// `/run/flannel/subnet.env`.
     pub subnet_file: PathBuf,
+    /// Where the system bus listens, if the environment names no other place: `/run/dbus/system_bus_socket`.
+    pub system_bus: PathBuf,
     /// The kernel's devices: `/sys`.
     pub sysfs: PathBuf,
     /// Sysctls that networks may set, if there is such a list: `/etc/cni/tuning/allowlist.conf`.
@@ -37,6 +39,7 @@ impl Directories {
             reservations: root.join("var/lib/cni/networks"),
             saved_configurations: root.join("var/lib/cni/flannel"),
             subnet_file: root.join("run/flannel/subnet.env"),
+            system_bus: root.join("run/dbus/system_bus_socket"),
             sysfs: root.join("sys"),
             tuning_allow_list: root.join("etc/cni/tuning/allowlist.conf"),
             tuning_backups: root.join("run/cni/tuning"),

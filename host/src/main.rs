@@ -16,6 +16,7 @@ use wasmcni::cni::{CniError, Code, MAX_STDIN, Plugin, Request, SpecVersion, Verb
 use wasmcni::component::{BUNDLED, Bundled, find, store};
 use wasmcni::config::Config;
 use wasmcni::directories::Directories;
+use wasmcni::kernel::linux::BusAddress;
 use wasmcni::names::PluginName;
 use wasmcni::node::LinuxNode;
 
@@ -83,8 +84,12 @@ fn serve(plugin: &Bundled) -> Reply {
         Ok(audit) => audit,
         Err(error) => return Reply::failure(&error, stated_version(&stdin)),
     };
+    let system_bus = match text.get("DBUS_SYSTEM_BUS_ADDRESS") {
+        Some(listed) => BusAddress::Listed((*listed).to_owned()),
+        None => BusAddress::Socket(directories.system_bus.clone()),
+    };
     let world = World {
-        node: Box::new(LinuxNode { deferring_deletes: true }),
+        node: Box::new(LinuxNode { system_bus, deferring_deletes: true }),
         directories,
         plugins: BUNDLED.to_vec(),
         log: Rc::new(|line| eprintln!("wasmcni: {line}")),

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use crate::call::{NetnsProblem, Node};
 use crate::kernel::Kernel;
-use crate::kernel::linux::{ContainerNetns, LinuxKernel};
+use crate::kernel::linux::{BusAddress, ContainerNetns, LinuxKernel};
 
 /// The real one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct LinuxNode {
+    /// Where firewalld is looked for.
+    pub system_bus: BusAddress,
     /// Whether links are deleted without waiting for their memory.
     pub deferring_deletes: bool,
 }
@@ -24,6 +26,7 @@ impl Node for LinuxNode {
             None => None,
         };
         let kernel = LinuxKernel::new(container).map_err(|e| problem(e.to_string()))?;
+        let kernel = kernel.on_bus(self.system_bus.clone());
         Ok(Box::new(if self.deferring_deletes { kernel.deferring_deletes() } else { kernel }))
     }
 }

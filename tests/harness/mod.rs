@@ -1,6 +1,7 @@
 //! What tests of all kinds stand on.
 
 pub(crate) mod exec;
+pub(crate) mod firewalld;
 pub(crate) mod netns;
 pub(crate) mod node;
 pub(crate) mod programs;

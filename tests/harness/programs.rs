@@ -18,6 +18,8 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("ip", "iproute2", "what the kernel holds, as another program sees it"),
     ("bridge", "iproute2", "bridge ports and their VLANs, as another program sees them"),
     ("nft", "nftables", "NAT and filter rules, as another program sees them"),
+    ("dbus-daemon", "dbus-daemon", "firewalld on a bus of its own"),
+    ("firewall-cmd", "firewalld", "firewalld's zones, as firewalld sees them"),
     ("nsenter", "util-linux", "what is in a container netns, as another program sees it"),
     ("setpriv", "util-linux", "what is said where rights are missing"),
     ("ping", "iputils-ping", "whether packets arrive"),

@@ -6,9 +6,9 @@ use wasmcni::kernel::faults::At;
 
 use super::lab::{Lab, Mishap, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, DUMMY, FIREWALL, FLANNEL, HOST_DEVICE, HOST_LOCAL, IPVLAN, IPVLAN_CHAINED,
-    ISOLATED, LOOPBACK, MACVLAN, MACVLAN_L2, Network, PASSTHRU, PORTMAP, PTP, SBR, TAP, TUNING,
-    VLAN, VLAN_LINK, VRF, prepare, undo_shared, witnessed,
+    BANDWIDTH, BRIDGE, DUMMY, FIREWALL, FIREWALLD, FLANNEL, HOST_DEVICE, HOST_LOCAL, IPVLAN,
+    IPVLAN_CHAINED, ISOLATED, LOOPBACK, MACVLAN, MACVLAN_L2, Network, PASSTHRU, PORTMAP, PTP, SBR,
+    TAP, TUNING, VLAN, VLAN_LINK, VRF, prepare, undo_shared, with_firewalld, witnessed,
 };
 use crate::harness::netns::Netns;
 use crate::harness::programs::require_tun;
@@ -205,6 +205,7 @@ fn sim_adds() {
         (&TAP, 7),
         (&PORTMAP, 2),
         (&FIREWALL, 3),
+        (&FIREWALLD, 5),
     ];
     for (network, operations) in least {
         let count = adds_that_fail(&fresh_sim(network), network, KINDS);
@@ -225,6 +226,7 @@ fn sim_undos() {
         (&BANDWIDTH, 5),
         (&TAP, 3),
         (&PORTMAP, 1),
+        (&FIREWALLD, 3),
     ] {
         let left = undos_that_fail(&fresh_sim(network), network);
         assert!(left >= remained, "{network:?}: {left}");
@@ -245,6 +247,7 @@ fn sim_dels() {
         (&TAP, 1),
         (&PORTMAP, 2),
         (&FIREWALL, 3),
+        (&FIREWALLD, 5),
     ] {
         let count = dels_that_fail(&fresh_sim(network), network, KINDS);
         assert!(count.operations >= operations, "{network:?}: {count:?}");
@@ -315,28 +318,34 @@ fn sim_adds_beside_another() {
 
 #[track_caller]
 fn on_linux(networks: &[(&Network, usize)]) {
-    sandbox::run(|| {
-        for (network, operations) in networks.iter().filter(|one| one.0.is_possible("faults")) {
-            let _blue = Netns::new("blue");
-            let lab = Lab::linux();
-            network.prepare(&lab);
-            let count = adds_that_fail(&lab, network, FEW);
-            assert!(count.operations >= *operations, "{network:?}: {count:?}");
-            undo_shared(&lab);
-            witnessed(&lab);
-            // Again with the bridge there, and down to what may stay.
-            lab.call(network.plugin(), "ADD", &network.conf(&lab), "a").success();
-            lab.call(network.plugin(), "DEL", &network.conf(&lab), "a").success();
-            network.prepare(&lab);
-            let before = lab.state();
-            let count = adds_that_fail(&lab, network, &[Kind::Refused(Errno::ENOMEM)]);
-            assert!(count.coped.is_empty(), "{network:?}: {count:?}");
-            assert_same(&before, &lab.state(), network.plugin);
-            dels_that_fail(&lab, network, FEW);
-            undo_shared(&lab);
-            witnessed(&lab);
-        }
-    });
+    sandbox::run(|| on_labs(networks, &|lab, test| test(lab)));
+}
+
+/// `with`: runs what is done with a lab, with what that needs besides.
+fn on_labs(networks: &[(&Network, usize)], with: &dyn Fn(&Lab, &dyn Fn(&Lab))) {
+    for (network, operations) in networks.iter().filter(|one| one.0.is_possible("faults")) {
+        let _blue = Netns::new("blue");
+        with(&Lab::linux(), &|lab| faults_on_linux(lab, network, *operations));
+    }
+}
+
+fn faults_on_linux(lab: &Lab, network: &Network, operations: usize) {
+    network.prepare(lab);
+    let count = adds_that_fail(lab, network, FEW);
+    assert!(count.operations >= operations, "{network:?}: {count:?}");
+    undo_shared(lab);
+    witnessed(lab);
+    // Again with the bridge there, and down to what may stay.
+    lab.call(network.plugin(), "ADD", &network.conf(lab), "a").success();
+    lab.call(network.plugin(), "DEL", &network.conf(lab), "a").success();
+    network.prepare(lab);
+    let before = lab.state();
+    let count = adds_that_fail(lab, network, &[Kind::Refused(Errno::ENOMEM)]);
+    assert!(count.coped.is_empty(), "{network:?}: {count:?}");
+    assert_same(&before, &lab.state(), network.plugin);
+    dels_that_fail(lab, network, FEW);
+    undo_shared(lab);
+    witnessed(lab);
 }
 
 #[test]
@@ -362,6 +371,12 @@ fn linux_flannel() {
 #[test]
 fn linux_bandwidth_and_firewall() {
     on_linux(&[(&BANDWIDTH, 5), (&FIREWALL, 3)]);
+}
+
+#[test]
+fn linux_firewalld() {
+    let with = |lab: &Lab, test: &dyn Fn(&Lab)| with_firewalld(lab, test);
+    sandbox::run(|| on_labs(&[(&FIREWALLD, 5)], &with));
 }
 
 #[test]

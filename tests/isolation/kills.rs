@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::lab::{Lab, assert_same};
 use super::networks::{
-    BANDWIDTH, BRIDGE, DUMMY, FIREWALL, FLANNEL, HOST_DEVICE, IPVLAN, IPVLAN_CHAINED, MACVLAN,
-    Network, PASSTHRU, PORTMAP, PTP, SBR, TAP, TUNING, VLAN_LINK, VRF, prepare, undo_shared,
-    witnessed,
+    BANDWIDTH, BRIDGE, DUMMY, FIREWALL, FIREWALLD, FLANNEL, HOST_DEVICE, IPVLAN, IPVLAN_CHAINED,
+    MACVLAN, Network, PASSTHRU, PORTMAP, PTP, SBR, TAP, TUNING, VLAN_LINK, VRF, prepare, undo_shared,
+    with_firewalld, witnessed,
 };
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;
@@ -17,18 +17,21 @@ use crate::harness::sandbox;
 /// Kills ADD before and after each operation; returns how often.
 fn kill_adds(network: &Network) -> usize {
     let _blue = Netns::new("blue");
-    let lab = Lab::linux();
-    network.prepare(&lab);
-    let (runtime, conf, before) = (Runtime::new(&lab), network.conf(&lab), lab.state());
+    kill_adds_in(&Lab::linux(), network)
+}
+
+fn kill_adds_in(lab: &Lab, network: &Network) -> usize {
+    network.prepare(lab);
+    let (runtime, conf, before) = (Runtime::new(lab), network.conf(lab), lab.state());
     let mut kills = 0;
     for number in 1.. {
         for kind in ["kill-before", "kill-after"] {
             if !was_killed(&runtime.mishap(kind, number, "ADD", &conf)) {
                 // It has fewer operations.
                 runtime.call("DEL", &conf);
-                undo_shared(&lab);
+                undo_shared(lab);
                 assert_same(&before, &lab.state(), "the last one");
-                witnessed(&lab);
+                witnessed(lab);
                 return kills;
             }
             kills += 2;
@@ -40,7 +43,7 @@ fn kill_adds(network: &Network) -> usize {
             check["prevResult"] = result;
             runtime.call("CHECK", &check);
             runtime.call("DEL", &conf);
-            undo_shared(&lab);
+            undo_shared(lab);
             assert_same(&before, &lab.state(), &format!("{} {kind} {number}, ADD", network.plugin));
         }
     }
@@ -177,6 +180,17 @@ fn adds_of_firewall() {
     });
 }
 
+#[test]
+fn adds_of_firewalld() {
+    sandbox::run(|| {
+        let _blue = Netns::new("blue");
+        with_firewalld(&Lab::linux(), |lab| {
+            let kills = kill_adds_in(lab, &FIREWALLD);
+            assert!(kills >= 4 * 5, "{kills}");
+        });
+    });
+}
+
 /// Of a runtime that never comes back for the container, GC alone is there.
 #[test]
 fn adds_that_only_gc_hears_of() {
@@ -217,30 +231,41 @@ fn dels() {
     sandbox::run(|| {
         for network in DELETED.into_iter().filter(|network| network.is_possible("kills")) {
             let _blue = Netns::new("blue");
-            let lab = Lab::linux();
-            network.prepare(&lab);
-            let (runtime, conf) = (Runtime::new(&lab), network.conf(&lab));
-            runtime.call("ADD", &conf);
-            runtime.call("DEL", &conf);
-            let before = lab.state();
-            let mut kills = 0;
-            'all: for number in 1.. {
-                for kind in ["kill-before", "kill-after"] {
-                    runtime.call("ADD", &conf);
-                    let killed = was_killed(&runtime.mishap(kind, number, "DEL", &conf));
-                    reap();
-                    runtime.call("DEL", &conf);
-                    let what = format!("{} {kind} {number}", network.plugin);
-                    assert_same(&before, &lab.state(), &what);
-                    if !killed {
-                        break 'all;
-                    }
-                    kills += 1;
-                }
-            }
-            assert!(kills >= 4, "{network:?}: {kills}");
-            undo_shared(&lab);
-            witnessed(&lab);
+            kill_dels_in(&Lab::linux(), network);
         }
     });
+}
+
+#[test]
+fn dels_of_firewalld() {
+    sandbox::run(|| {
+        let _blue = Netns::new("blue");
+        with_firewalld(&Lab::linux(), |lab| kill_dels_in(lab, &FIREWALLD));
+    });
+}
+
+fn kill_dels_in(lab: &Lab, network: &Network) {
+    network.prepare(lab);
+    let (runtime, conf) = (Runtime::new(lab), network.conf(lab));
+    runtime.call("ADD", &conf);
+    runtime.call("DEL", &conf);
+    let before = lab.state();
+    let mut kills = 0;
+    'all: for number in 1.. {
+        for kind in ["kill-before", "kill-after"] {
+            runtime.call("ADD", &conf);
+            let killed = was_killed(&runtime.mishap(kind, number, "DEL", &conf));
+            reap();
+            runtime.call("DEL", &conf);
+            let what = format!("{} {kind} {number}", network.plugin);
+            assert_same(&before, &lab.state(), &what);
+            if !killed {
+                break 'all;
+            }
+            kills += 1;
+        }
+    }
+    assert!(kills >= 4, "{network:?}: {kills}");
+    undo_shared(lab);
+    witnessed(lab);
 }

@@ -17,7 +17,7 @@ use wasmcni::cni::{Plugin, Request, SpecVersion};
 use wasmcni::component::{BUNDLED, Bundled};
 use wasmcni::directories::Directories;
 use wasmcni::kernel::faults::{At, Faults, Operation, Record};
-use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
+use wasmcni::kernel::linux::{BusAddress, ContainerNetns, LinuxKernel};
 use wasmcni::kernel::sim::SimNode;
 use wasmcni::kernel::{Errno, Kernel};
 
@@ -67,6 +67,7 @@ pub(crate) struct Outcome {
 
 struct FaultyNode {
     machine: Machine,
+    system_bus: BusAddress,
     mishaps: RefCell<Vec<(At, Mishap)>>,
     records: Rc<RefCell<Vec<Record>>>,
 }
@@ -110,6 +111,11 @@ impl Lab {
     /// Its directories.
     pub(crate) fn directories(&self) -> Directories {
         Directories::below(&self.root)
+    }
+
+    /// Where it looks for firewalld, on the real kernel.
+    pub(crate) fn system_bus(&self) -> BusAddress {
+        BusAddress::Socket(self.directories().system_bus)
     }
 
     /// Where a configuration has host-local keep its reservations.
@@ -157,6 +163,7 @@ impl Lab {
         let records = Rc::new(RefCell::new(Vec::new()));
         let node = FaultyNode {
             machine: self.machine.clone(),
+            system_bus: self.system_bus(),
             mishaps: RefCell::new(mishaps),
             records: Rc::clone(&records),
         };
@@ -190,7 +197,7 @@ impl Lab {
             Machine::Sim(node) => {
                 flatten("", &serde_json::to_value(node.snapshot()).unwrap(), &mut lines)
             }
-            Machine::Linux => lines.extend(real::observe(&netns("blue"))),
+            Machine::Linux => lines.extend(real::observe(&netns("blue"), self.system_bus())),
         }
         lines.retain(|line| !line.contains("127.0.0.1/8"));
         lines.extend(self.files());
@@ -229,7 +236,8 @@ impl Node for FaultyNode {
             }
             Machine::Linux => {
                 let container = netns.map(|path| ContainerNetns::open(path).unwrap());
-                Ok(self.faulty(LinuxKernel::new(container).unwrap()))
+                let kernel = LinuxKernel::new(container).unwrap();
+                Ok(self.faulty(kernel.on_bus(self.system_bus.clone())))
             }
         }
     }

@@ -1,11 +1,14 @@
 //! The bundled plugins with all that they can do, and labs that are ready for them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use wasmcni::component::{Bundled, find};
 use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
 use wasmcni::kernel::{Kernel, KindSpec, Link, LinkChange, LinkSpec, Role, RouteSpec, SysctlKey};
 
 use super::lab::{Lab, Machine, netns};
+use crate::harness::firewalld::{Firewalld, SystemBus, require_firewalld, sources};
 use crate::harness::netns as witness;
 use crate::harness::programs::require;
 use crate::harness::sandbox;
@@ -113,6 +116,16 @@ pub(crate) const BANDWIDTH: Network = Network {
 pub(crate) const FIREWALL: Network = Network {
     plugin: "firewall",
     more: || json!({ "ingressPolicy": "isolated", "prevResult": former() }),
+};
+/// The same where firewalld runs: see [`with_firewalld`] for the real one.
+pub(crate) const FIREWALLD: Network = Network {
+    plugin: "firewall",
+    more: || {
+        json!({
+            "backend": "firewalld", "firewalldZone": "work", "ingressPolicy": "isolated",
+            "prevResult": former(),
+        })
+    },
 };
 pub(crate) const TAP: Network =
     Network { plugin: "tap", more: || json!({ "multiQueue": true, "owner": 0, "mtu": 1400 }) };
@@ -231,6 +244,12 @@ impl Network {
     pub(crate) fn prepare(&self, lab: &Lab) {
         prepare(lab);
         let mut kernel = kernel_of(lab);
+        if (self.more)()["backend"] == "firewalld"
+            && let Machine::Sim(node) = &lab.machine
+            && !kernel.firewalld_runs(Duration::ZERO).unwrap()
+        {
+            node.start_firewalld();
+        }
         match self.plugin {
             "host-device" => make_device(kernel.as_mut()),
             "macvlan" | "ipvlan" | "vlan" | "dummy" => make_uplink(kernel.as_mut()),
@@ -238,6 +257,18 @@ impl Network {
             // What others of a chain need, tests have the plugins before them make.
             _ => {}
         }
+    }
+}
+
+/// Runs a test with firewalld on the bus of a lab on the real kernel, if it is here. At the end nothing is in
+/// its zone, in its own eyes.
+pub(crate) fn with_firewalld(lab: &Lab, test: impl FnOnce(&Lab)) {
+    if require_firewalld() {
+        let bus = SystemBus::start();
+        bus.serves(lab.root());
+        let _firewalld = Firewalld::start();
+        test(lab);
+        assert_eq!(sources("work"), [""; 0]);
     }
 }
 
@@ -288,7 +319,7 @@ fn make_uplink(kernel: &mut dyn Kernel) {
     for index in [up0.index, up0.parent.unwrap()] {
         kernel.link_set(Role::Host, index, &LinkChange::Up).unwrap();
     }
-    kernel.link_wait_up(Role::Host, up0.index, std::time::Duration::from_secs(9)).unwrap();
+    kernel.link_wait_up(Role::Host, up0.index, Duration::from_secs(9)).unwrap();
     let route = RouteSpec { link: Some(up0.index), ..RouteSpec::to("0.0.0.0/0".parse().unwrap()) };
     kernel.route_add(Role::Host, &route).unwrap();
 }

@@ -1,9 +1,13 @@
 //! What the real kernel holds, in lines that can be compared.
 
 use std::path::Path;
+use std::time::Duration;
 
-use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
+use wasmcni::kernel::linux::{BusAddress, ContainerNetns, LinuxKernel};
 use wasmcni::kernel::{Errno, IfIndex, Kernel, Role, SysctlKey};
+
+/// How long firewalld may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Settings that plugins change.
 const SYSCTLS: &[&str] = &[
@@ -20,13 +24,13 @@ const SYSCTLS: &[&str] = &[
 
 /// Both namespaces of a call, and what is kept for the node. Link-local IPv6 is left out: the kernel adds
 /// it when it likes.
-pub(super) fn observe(container: &Path) -> Vec<String> {
+pub(super) fn observe(container: &Path, system_bus: BusAddress) -> Vec<String> {
     let container = container.exists().then(|| ContainerNetns::open(container).unwrap());
     let roles: &[Role] = match container {
         Some(_) => &[Role::Host, Role::Container],
         None => &[Role::Host],
     };
-    let mut kernel = LinuxKernel::new(container).unwrap();
+    let mut kernel = LinuxKernel::new(container).unwrap().on_bus(system_bus);
     let mut lines = Vec::new();
     for role in roles {
         lines.extend(netns(&mut kernel, *role).into_iter().map(|line| format!("{role}: {line}")));
@@ -34,6 +38,12 @@ pub(super) fn observe(container: &Path) -> Vec<String> {
     lines.extend(kernel.masquerades().unwrap().iter().map(|entry| format!("{entry:?}")));
     lines.extend(kernel.port_mappings().unwrap().iter().map(|mapping| format!("{mapping:?}")));
     lines.extend(kernel.admissions().unwrap().iter().map(|entry| format!("{entry:?}")));
+    if kernel.firewalld_runs(PATIENCE).unwrap() {
+        for address in ["10.40.0.2", "fd00:40::2"] {
+            let zone = kernel.zone_of_source(address.parse().unwrap(), PATIENCE).unwrap();
+            lines.push(format!("{address} in zone {zone:?}"));
+        }
+    }
     lines.extend(kernel.spoof_guards().unwrap().iter().map(|guard| format!("{guard:?}")));
     lines
 }

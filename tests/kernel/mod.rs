@@ -7,6 +7,7 @@
 
 mod addresses;
 mod bridges;
+mod firewalld;
 mod intents;
 mod ipv6;
 mod links;

@@ -9,9 +9,9 @@ use crate::harness::netns::{Netns, ip, nft, nft_elements, nft_json};
 use crate::harness::node::{Container, Node, on_a_node, with};
 use crate::harness::programs::has_iptables;
 
-const OUTSIDE: [&str; 2] = ["192.0.2.9", "2001:db8::9"];
+pub(super) const OUTSIDE: [&str; 2] = ["192.0.2.9", "2001:db8::9"];
 
-fn firewall(former: &Value, more: Value) -> Value {
+pub(super) fn firewall(former: &Value, more: Value) -> Value {
     let conf = json!({
         "cniVersion": "1.1.0", "name": "net", "type": "firewall", "prevResult": former,
     });
@@ -30,7 +30,7 @@ fn network(number: u8) -> Value {
 }
 
 /// A machine beyond the node, that knows the way to the containers.
-fn outside() -> Netns {
+pub(super) fn outside() -> Netns {
     let outside = Netns::new("outside");
     // Nobody waits for detection of duplicates.
     let accept_dad = || std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0").unwrap();
@@ -49,13 +49,13 @@ fn outside() -> Netns {
 }
 
 /// An attachment to a network, let through or not.
-struct Attached {
-    container: Container,
-    conf: Value,
-    former: Value,
+pub(super) struct Attached {
+    pub(super) container: Container,
+    pub(super) conf: Value,
+    pub(super) former: Value,
 }
 
-fn attach(node: &Node, name: &str, number: u8) -> Attached {
+pub(super) fn attach(node: &Node, name: &str, number: u8) -> Attached {
     let container = Container::new(name);
     let conf = network(number);
     let former = node.add(&conf, &container);
@@ -63,7 +63,7 @@ fn attach(node: &Node, name: &str, number: u8) -> Attached {
 }
 
 impl Attached {
-    fn addresses(&self) -> [String; 2] {
+    pub(super) fn addresses(&self) -> [String; 2] {
         let address = |n: usize| {
             let text = self.former["ips"][n]["address"].as_str().unwrap();
             text.split('/').next().unwrap().to_owned()
@@ -73,7 +73,7 @@ impl Attached {
 
     /// Whether it is answered by both of these addresses, or by neither.
     #[track_caller]
-    fn reaches(&self, addresses: &[impl AsRef<str>; 2]) -> bool {
+    pub(super) fn reaches(&self, addresses: &[impl AsRef<str>; 2]) -> bool {
         let both = addresses.each_ref().map(|a| self.container.netns.reaches(a.as_ref()));
         assert_eq!(both[0], both[1], "both families alike");
         both[0]
@@ -86,7 +86,7 @@ fn on_node_port(at: &Attached) -> String {
 }
 
 /// All elements of the firewall's sets.
-fn elements() -> Vec<String> {
+pub(super) fn elements() -> Vec<String> {
     nft_elements().into_iter().filter(|line| line.starts_with("wasmcni_firewall")).collect()
 }
 

@@ -10,6 +10,7 @@ mod configs;
 mod connectivity;
 mod dummy;
 mod firewall;
+mod firewalld;
 mod flannel;
 mod host_device;
 mod host_device_sysfs;

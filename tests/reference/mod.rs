@@ -13,6 +13,7 @@ mod children;
 mod coexistence;
 mod doctor;
 mod firewall;
+mod firewalld;
 mod flannel;
 mod json;
 mod nftables;

@@ -8,6 +8,7 @@ mod bridge;
 mod child;
 mod devices;
 mod firewall;
+mod firewalld;
 mod flannel;
 mod intents;
 mod link;
@@ -367,7 +368,7 @@ impl Gate {
 
 /// Whether an error says that nothing was done. After a lost answer it may have been.
 fn certain(errno: Errno) -> bool {
-    !matches!(errno, Errno::ETIMEDOUT | Errno::EINTR | Errno::ENOBUFS | Errno::EIO)
+    !matches!(errno, Errno::ETIMEDOUT | Errno::EINTR | Errno::ENOBUFS | Errno::EIO | Errno::EPROTO)
 }
 
 /// The text at `a.b.0` of a configuration, keys matched as Go's JSON does; in an array, the entry of that

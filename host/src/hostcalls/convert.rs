@@ -8,6 +8,7 @@ use crate::bindings::exports::wasmcni::cni::plugin as guest;
 use crate::bindings::wasmcni::cni::types as cni;
 use crate::bindings::wasmcni::net::bridge_port::{Tagging, VlanRange};
 use crate::bindings::wasmcni::net::firewall;
+use crate::bindings::wasmcni::net::firewalld;
 use crate::bindings::wasmcni::net::link::{AddressInfo, LinkInfo, PortInfo};
 use crate::bindings::wasmcni::net::netns::{self, RouteInfo};
 use crate::bindings::wasmcni::net::shaping;
@@ -49,6 +50,10 @@ pub(super) fn admission(entry: kernel::Admission) -> firewall::Admission {
         },
     };
     firewall::Admission { address: ip_address(entry.address), apart: entry.apart.map(apart) }
+}
+
+pub(super) fn firewalld_state(runs: bool) -> firewalld::Daemon {
+    if runs { firewalld::Daemon::Running } else { firewalld::Daemon::NotRunning }
 }
 
 pub(super) fn mac(octets: net::Mac) -> Mac {

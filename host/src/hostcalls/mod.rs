@@ -6,6 +6,7 @@ mod convert;
 mod delegate;
 mod devices;
 mod firewall;
+mod firewalld;
 mod flannel;
 mod link;
 mod log;
@@ -192,6 +193,9 @@ pub(crate) fn link(linker: &mut Linker<Ctx>, interfaces: &[String]) -> wasmtime:
             }
             "wasmcni:net/firewall@0.1.0" => {
                 net::firewall::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
+            }
+            "wasmcni:net/firewalld@0.1.0" => {
+                net::firewalld::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;
             }
             "wasmcni:net/shaping@0.1.0" => {
                 net::shaping::add_to_linker::<_, HasSelf<Ctx>>(linker, |c| c)?;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
     AddressSpec, Admission, IfIndex, LinkChange, Masquerade, NetnsId, PortChange, PortMapping,
-    Role, RouteSpec, RuleSpec, SpoofGuard, SysctlKey, VlanEntry, Way,
+    Role, RouteSpec, RuleSpec, SpoofGuard, SysctlKey, VlanEntry, Way, ZoneSource,
 };
 use crate::names::{IfName, Mac, PluginName};
 
@@ -151,6 +151,8 @@ pub enum Undo {
     SpoofGuard(SpoofGuard),
     /// Remove an admission.
     Admission(Admission),
+    /// Remove an address from a zone of firewalld.
+    ZoneSource(ZoneSource),
     /// Take a limit of bandwidth from a link.
     Limit {
         /// Where.
@@ -206,6 +208,7 @@ impl Undo {
             | Self::SpoofGuard(_)
             | Self::PortMappings(_)
             | Self::Admission(_)
+            | Self::ZoneSource(_)
             | Self::Reservation { .. }
             | Self::Native { .. }
             | Self::SavedConfiguration { .. } => None,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Journal, Place, Record, Sharing, Undo};
 use crate::kernel::{
@@ -9,6 +10,9 @@ use crate::kernel::{
     RouteSpec, Way,
 };
 use crate::names::{Attachment, PluginName};
+
+/// How long firewalld may take to remove one address: it writes its rules anew.
+const FIREWALLD_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What undoing needs of address management and of native delegates.
 pub trait Reservations {
@@ -132,6 +136,9 @@ impl Undoing<'_> {
             }
             Undo::PortMappings(mappings) => said(self.kernel.port_map_delete(mappings)),
             Undo::Admission(entry) => said(self.kernel.admission_delete(entry)),
+            Undo::ZoneSource(source) => {
+                said(self.kernel.zone_source_delete(source, FIREWALLD_PATIENCE))
+            }
             Undo::Link { at, .. }
             | Undo::Address { at, .. }
             | Undo::Route { at, .. }
@@ -189,6 +196,7 @@ impl Undoing<'_> {
             | Undo::SpoofGuard(_)
             | Undo::PortMappings(_)
             | Undo::Admission(_)
+            | Undo::ZoneSource(_)
             | Undo::Reservation { .. }
             | Undo::Native { .. }
             | Undo::SavedConfiguration { .. } => Ok(()),
@@ -270,6 +278,7 @@ impl Undoing<'_> {
             | Undo::SpoofGuard(_)
             | Undo::PortMappings(_)
             | Undo::Admission(_)
+            | Undo::ZoneSource(_)
             | Undo::Reservation { .. }
             | Undo::Native { .. }
             | Undo::SavedConfiguration { .. } => return self.alone,

@@ -27,7 +27,7 @@ use std::time::Duration;
 use super::{
     Address, AddressSpec, Admission, Errno, IfIndex, Kernel, KernelError, Link, LinkChange,
     LinkSpec, Masquerade, NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route,
-    RouteSpec, Rule, RuleSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
+    RouteSpec, Rule, RuleSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry, ZoneSource,
 };
 use crate::names::IfName;
 
@@ -399,6 +399,24 @@ impl<K: Kernel> Kernel for Faults<K> {
 
     fn admissions(&mut self) -> Result<Vec<Admission>> {
         self.kernel.admissions()
+    }
+
+    fn firewalld_runs(&mut self, patience: Duration) -> Result<bool> {
+        self.kernel.firewalld_runs(patience)
+    }
+
+    fn zone_of_source(&mut self, address: IpAddr, patience: Duration) -> Result<Option<String>> {
+        self.kernel.zone_of_source(address, patience)
+    }
+
+    fn zone_source_add(&mut self, source: &ZoneSource, patience: Duration) -> Result<()> {
+        let object = format!("{} to {:?}", source.address, source.zone);
+        self.act("zone_source_add", object, |kernel| kernel.zone_source_add(source, patience))
+    }
+
+    fn zone_source_delete(&mut self, source: &ZoneSource, patience: Duration) -> Result<()> {
+        let object = format!("{} of {:?}", source.address, source.zone);
+        self.act("zone_source_delete", object, |kernel| kernel.zone_source_delete(source, patience))
     }
 
     fn bucket_add(&mut self, netns: Role, link: IfIndex, bucket: &TokenBucket) -> Result<()> {

@@ -59,6 +59,15 @@ pub enum Separation {
     Everyone,
 }
 
+/// An address that a zone of firewalld is for, at run time: not in its permanent configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneSource {
+    /// Name of the zone.
+    pub zone: String,
+    /// The address. firewalld has it with its full prefix length, as `firewall-cmd --list-sources` shows it.
+    pub address: IpAddr,
+}
+
 /// Only frames from this MAC may enter the bridge through this port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpoofGuard {

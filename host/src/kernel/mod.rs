@@ -1,5 +1,8 @@
 //! The kernel as plugins see it: links, addresses, routes, bridge ports, sysctls, NAT intents.
 //!
+//! firewalld, which a node's filter may belong to, is asked here as well: in the end its zones are rules of
+//! the kernel, and what is done there is undone, counted and simulated as everything else.
+//!
 //! Two kernels stand behind [`Kernel`]: `linux` (netlink sockets) and `sim` (a model with state and
 //! the kernel's errnos). `tests/kernel` runs one conformance suite on both. Only
 //! [`Gate`](crate::policy) may call a `Kernel`: see `docs/decisions`.
@@ -18,12 +21,13 @@ pub mod sim;
 pub mod sysfs;
 
 pub use errno::{Errno, KernelError};
-pub use intents::{Admission, Apart, Masquerade, Owner, Separation, SpoofGuard};
+pub use intents::{Admission, Apart, Masquerade, Owner, Separation, SpoofGuard, ZoneSource};
 pub use model::*;
 pub use port_map::{Condition, PortMap, PortMapping, PortMasquerade, Protocol};
 pub use role::Role;
 pub use shaping::{Shaping, TokenBucket, Way};
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::names::IfName;
@@ -135,7 +139,7 @@ pub trait Kernel {
     ///
     /// # Errors
     /// `ENETUNREACH`: none.
-    fn route_to(&mut self, netns: Role, destination: std::net::IpAddr) -> Result<Route>;
+    fn route_to(&mut self, netns: Role, destination: IpAddr) -> Result<Route>;
 
     /// Equivalent: `ip rule add from SOURCE lookup TABLE`; it is asked before those that are there, of which
     /// one may be the same.
@@ -228,6 +232,38 @@ pub trait Kernel {
 
     /// Every admission of the node that is in effect.
     fn admissions(&mut self) -> Result<Vec<Admission>>;
+
+    /// Whether firewalld runs: whether its name on the system bus has an owner. It is never started. No bus, or
+    /// one that lets this user not in, is one without firewalld.
+    ///
+    /// Equivalent: `firewall-cmd --state`.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT`: no answer within `patience`. `EPROTO`: an answer that makes no sense.
+    fn firewalld_runs(&mut self, patience: Duration) -> Result<bool>;
+
+    /// The zone that firewalld has for packets from this very address, if it has one.
+    ///
+    /// Equivalent: `firewall-cmd --get-zone-of-source=ADDRESS/32`.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`: firewalld does not run. `ETIMEDOUT`, `EPROTO`: as for [`Kernel::firewalld_runs`].
+    fn zone_of_source(&mut self, address: IpAddr, patience: Duration) -> Result<Option<String>>;
+
+    /// Equivalent: `firewall-cmd --zone=ZONE --add-source=ADDRESS/32`.
+    ///
+    /// # Errors
+    /// `EEXIST`: the address is in a zone, this one or another. `ENOENT`: no such zone. `EOPNOTSUPP`,
+    /// `ETIMEDOUT`, `EPROTO`: as for [`Kernel::zone_of_source`]. `EACCES`: firewalld does not serve this user.
+    /// `EIO`: anything else that firewalld says; the hint has its words.
+    fn zone_source_add(&mut self, source: &ZoneSource, patience: Duration) -> Result<()>;
+
+    /// Equivalent: `firewall-cmd --zone=ZONE --remove-source=ADDRESS/32`. Not in this zone: success. So it is
+    /// where firewalld does not run: what it had at run time went with it.
+    ///
+    /// # Errors
+    /// As for [`Kernel::zone_source_add`], but for `EEXIST`, `ENOENT` and `EOPNOTSUPP`.
+    fn zone_source_delete(&mut self, source: &ZoneSource, patience: Duration) -> Result<()>;
 
     /// Limits what leaves by a link.
     /// Equivalent: `tc qdisc add dev … root handle 1: tbf rate … burst … limit …`.

@@ -244,6 +244,7 @@ const TABLE: Key =
     Key { name: "table", holds: Holds::Number(1, u32::MAX), need: Need::Else(MAIN_TABLE) };
 const DEVICE_KEY: Key = must("by", Holds::Word(&["auxiliary", "mac", "name", "path", "pci"]));
 const ADMIN: Key = must("admin", Holds::Text);
+const ZONE: Key = must("zone", Holds::Text);
 const FROM: Key = must("from", Holds::Net);
 const ANY_TABLE: Key = must("table", Holds::Number(1, u32::MAX));
 const VLANS: Key = must("vlan", Holds::Number(1, 4094));
@@ -308,6 +309,9 @@ pub static OPS: &[OpKind] = &[
     ),
     anywhere("firewall.admit", &[WITHIN, ADMIN]),
     anywhere("firewall.admit-apart", &[WITHIN, ADMIN, must("bridge", Holds::Link)]),
+    anywhere("firewalld.read", &[]),
+    anywhere("firewalld.add-source", &[WITHIN, ZONE]),
+    anywhere("firewalld.remove-source", &[WITHIN, ZONE]),
     anywhere("delegate.run", &[must("plugin", Holds::Plugin)]),
     anywhere("reservations.open", &[must("data-dir", Holds::Path)]),
     anywhere("reservations.reserve", &[WITHIN]),
@@ -331,6 +335,7 @@ const NAT: &str = "wasmcni:net/nat@0.1.0";
 const SPOOF_GUARD: &str = "wasmcni:net/spoof-guard@0.1.0";
 const DEVICES: &str = "wasmcni:net/devices@0.1.0";
 const FIREWALL: &str = "wasmcni:net/firewall@0.1.0";
+const FIREWALLD: &str = "wasmcni:net/firewalld@0.1.0";
 const SHAPING: &str = "wasmcni:net/shaping@0.1.0";
 const PORT_MAP: &str = "wasmcni:net/port-map@0.1.0";
 const RESERVATIONS: &str = "wasmcni:ipam/reservations@0.1.0";
@@ -426,6 +431,10 @@ pub static IMPORTS: &[(&str, &str, &[&str])] = &[
     (FIREWALL, "admit-apart", &["firewall.admit-apart"]),
     (FIREWALL, "admitted", &["firewall.admit"]),
     (FIREWALL, "clear", &[]),
+    (FIREWALLD, "state", &["firewalld.read"]),
+    (FIREWALLD, "add-source", &["firewalld.add-source"]),
+    (FIREWALLD, "remove-source", &["firewalld.remove-source"]),
+    (FIREWALLD, "zone-of-source", &["firewalld.read"]),
     (RESERVATIONS, "open", &["reservations.open"]),
     (RESERVATIONS, "[resource-drop]store", &[]),
     (RESERVATIONS, "[method]store.held", &[]),

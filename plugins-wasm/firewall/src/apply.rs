@@ -6,12 +6,18 @@ use wasmcni_sdk::firewall::{self, Apart, Separation};
 use wasmcni_sdk::{CniResult, Error, Sandbox};
 
 use crate::conf::Conf;
+use crate::zone;
 
 pub(crate) fn add(conf: &Conf, former: &CniResult) -> Result<CniResult, Error> {
     let apart = apart(conf, former)?;
+    let by_firewalld = zone::is_asked(conf)?;
     for address in addresses(former) {
+        if by_firewalld {
+            zone::add(&conf.zone, address)?;
+        }
         match &apart {
             Some(apart) => firewall::admit_apart(address.into(), &conf.admin_chain, apart)?,
+            None if by_firewalld => {}
             None => firewall::admit(address.into(), &conf.admin_chain)?,
         }
     }
@@ -20,6 +26,15 @@ pub(crate) fn add(conf: &Conf, former: &CniResult) -> Result<CniResult, Error> {
 
 pub(crate) fn check(conf: &Conf, result: &CniResult) -> Result<(), Error> {
     let apart = apart(conf, result)?;
+    let by_firewalld = zone::is_asked(conf)?;
+    if by_firewalld {
+        for address in addresses(result) {
+            zone::check(&conf.zone, address)?;
+        }
+    }
+    if by_firewalld && apart.is_none() {
+        return Ok(());
+    }
     let seen = firewall::admitted()?;
     for address in addresses(result) {
         let Some(entry) = seen.iter().find(|entry| IpAddr::from(entry.address) == address) else {
@@ -39,7 +54,7 @@ pub(crate) fn check(conf: &Conf, result: &CniResult) -> Result<(), Error> {
     Ok(())
 }
 
-fn addresses(result: &CniResult) -> impl Iterator<Item = IpAddr> {
+pub(crate) fn addresses(result: &CniResult) -> impl Iterator<Item = IpAddr> {
     result.ips.iter().map(|ip| ip.address.addr())
 }
 

@@ -2,10 +2,11 @@
 
 mod apply;
 mod conf;
+mod zone;
 
-use wasmcni_sdk::{CniResult, Error, NetworkRequest, Plugin, Request, firewall};
+use wasmcni_sdk::{CniResult, Error, NetworkRequest, Plugin, Request, Steps, firewall, firewalld};
 
-use conf::Conf;
+use conf::{Backend, Conf};
 
 /// The plugin.
 #[derive(Debug)]
@@ -17,8 +18,20 @@ impl Plugin for Firewall {
         apply::add(&conf, request.chained()?)
     }
 
-    fn del(_: Request) -> Result<(), Error> {
-        Ok(firewall::clear()?)
+    fn del(request: Request) -> Result<(), Error> {
+        let mut steps = Steps::default();
+        steps.took(firewall::clear());
+        // Of an attachment that wasmcni made, the host knows all of them; a configuration or result that cannot
+        // be read is in nobody's way.
+        let conf = request.configuration().and_then(Conf::read);
+        if let (Ok(conf), Ok(result)) = (conf, request.chained())
+            && conf.backend != Backend::Nftables
+        {
+            for address in apply::addresses(result) {
+                steps.took(firewalld::remove_source(&conf.zone, address.into()));
+            }
+        }
+        steps.finish()
     }
 
     fn check(request: Request) -> Result<(), Error> {
@@ -27,7 +40,10 @@ impl Plugin for Firewall {
     }
 
     fn status(request: NetworkRequest) -> Result<(), Error> {
-        Conf::read(request.configuration()?)?;
+        let conf = Conf::read(request.configuration()?)?;
+        if zone::is_asked(&conf)? && conf.separation.is_none() {
+            return Ok(());
+        }
         firewall::available().map_err(|error| {
             let why = format!("asking for nftables: {}", error.detail);
             Error::new(wasmcni_sdk::code::NOT_AVAILABLE, why)

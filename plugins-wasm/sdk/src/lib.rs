@@ -51,6 +51,7 @@ pub mod child;
 pub mod conf;
 mod error;
 pub mod firewall;
+pub mod firewalld;
 pub mod iface;
 pub mod ipam;
 pub mod log;

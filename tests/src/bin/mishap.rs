@@ -34,10 +34,11 @@ use wasmcni::component::{BUNDLED, find};
 use wasmcni::directories::Directories;
 use wasmcni::kernel::Kernel;
 use wasmcni::kernel::faults::{At, Faults};
-use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
+use wasmcni::kernel::linux::{BusAddress, ContainerNetns, LinuxKernel};
 
 /// The real node, where the process dies at one operation.
 struct Deadly {
+    system_bus: BusAddress,
     kind: String,
     number: usize,
 }
@@ -51,7 +52,8 @@ impl Node for Deadly {
             Some((_, Ok(container))) => Some(container),
             None => None,
         };
-        let kernel = Faults::new(LinuxKernel::new(container).unwrap().deferring_deletes());
+        let kernel = LinuxKernel::new(container).unwrap().deferring_deletes();
+        let kernel = Faults::new(kernel.on_bus(self.system_bus.clone()));
         let at = At::Number(self.number);
         Ok(match self.kind.as_str() {
             "kill-before" => Box::new(kernel.before(at, |_| die())),
@@ -86,9 +88,11 @@ fn main() -> ExitCode {
         supported: SpecVersion::of_plugin(plugin.name),
     };
     let request = Request::parse(&|key| environment.get(key).cloned(), &stdin, &about).unwrap();
+    let directories = Directories::below(Path::new(&environment["WASMCNI_ROOT"]));
+    let system_bus = BusAddress::Socket(directories.system_bus.clone());
     let world = World {
-        node: Box::new(Deadly { kind, number }),
-        directories: Directories::below(Path::new(&environment["WASMCNI_ROOT"])),
+        node: Box::new(Deadly { system_bus, kind, number }),
+        directories,
         plugins: BUNDLED.to_vec(),
         log: Rc::new(|line| eprintln!("{line}")),
         environment: Vec::new(),

@@ -10,6 +10,7 @@ mod attributes;
 mod bridge;
 mod create;
 mod deferred;
+mod firewalld;
 mod link;
 mod moving;
 mod netns;
@@ -28,14 +29,16 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+pub use firewalld::BusAddress;
 pub use netns::{ContainerNetns, NetnsError};
 
 use super::{
     Address, AddressSpec, Admission, IfIndex, Kernel, Link, LinkChange, LinkSpec, Masquerade,
     NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec, Rule,
-    RuleSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
+    RuleSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry, ZoneSource,
 };
 use crate::names::IfName;
+use firewalld::Firewalld;
 use netns::Netns;
 use nft::Nftables;
 use socket::{Refusal, RouteSocket, Trying};
@@ -70,6 +73,7 @@ impl Namespaces {
 pub struct LinuxKernel {
     namespaces: Namespaces,
     nftables: Option<Nftables>,
+    firewalld: Option<Firewalld>,
     deferring: bool,
 }
 
@@ -84,6 +88,7 @@ impl LinuxKernel {
         Ok(Self {
             namespaces: Namespaces { host: Netns::own(), container },
             nftables: None,
+            firewalld: None,
             deferring: false,
         })
     }
@@ -93,6 +98,17 @@ impl LinuxKernel {
     #[must_use]
     pub fn deferring_deletes(self) -> Self {
         Self { deferring: true, ..self }
+    }
+
+    /// Has firewalld looked for on this bus. Without one, it does not run.
+    #[must_use]
+    pub fn on_bus(self, address: BusAddress) -> Self {
+        Self { firewalld: Some(Firewalld::on_bus(address)), ..self }
+    }
+
+    fn firewalld(&mut self) -> std::result::Result<&mut Firewalld, Refusal> {
+        let none = || Refusal::because(Errno::EOPNOTSUPP, "this call has no system bus");
+        self.firewalld.as_mut().ok_or_else(none)
     }
 
     fn nftables(&mut self) -> Result<&mut Nftables> {
@@ -338,6 +354,30 @@ impl Kernel for LinuxKernel {
 
     fn admissions(&mut self) -> Result<Vec<Admission>> {
         self.nftables()?.admissions()
+    }
+
+    fn firewalld_runs(&mut self, patience: Duration) -> Result<bool> {
+        let Some(firewalld) = &mut self.firewalld else { return Ok(false) };
+        firewalld.runs(patience).trying(|| "asking the system bus for firewalld".to_owned())
+    }
+
+    fn zone_of_source(&mut self, address: IpAddr, patience: Duration) -> Result<Option<String>> {
+        self.firewalld()
+            .and_then(|firewalld| firewalld.zone_of(address, patience))
+            .trying(|| format!("asking firewalld for the zone of {address}"))
+    }
+
+    fn zone_source_add(&mut self, source: &ZoneSource, patience: Duration) -> Result<()> {
+        self.firewalld()
+            .and_then(|firewalld| firewalld.add(source, patience))
+            .trying(|| format!("adding {} to zone {:?} of firewalld", source.address, source.zone))
+    }
+
+    fn zone_source_delete(&mut self, source: &ZoneSource, patience: Duration) -> Result<()> {
+        let Some(firewalld) = &mut self.firewalld else { return Ok(()) };
+        firewalld.remove(source, patience).trying(|| {
+            format!("removing {} from zone {:?} of firewalld", source.address, source.zone)
+        })
     }
 
     fn bucket_add(&mut self, netns: Role, link: IfIndex, bucket: &TokenBucket) -> Result<()> {

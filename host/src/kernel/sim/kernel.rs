@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::{
     Address, AddressSpec, Admission, Errno, IfIndex, Kernel, Link, LinkChange, LinkSpec,
     Masquerade, NetnsId, Owner, PortChange, PortMap, PortMapping, Result, Role, Route, RouteSpec,
-    Rule, RuleSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry,
+    Rule, RuleSpec, Shaping, SpoofGuard, SysctlKey, TokenBucket, VlanEntry, ZoneSource,
 };
 use super::device::{AddressEntry, Dad, Kind};
 use super::state::{Answer, DeviceId, NetnsKey, Node};
@@ -289,6 +289,25 @@ impl Kernel for Sim {
 
     fn admissions(&mut self) -> Result<Vec<Admission>> {
         Ok(lock(&self.node).admissions.clone())
+    }
+
+    fn firewalld_runs(&mut self, _: Duration) -> Result<bool> {
+        Ok(lock(&self.node).firewalld.is_some())
+    }
+
+    fn zone_of_source(&mut self, address: IpAddr, _: Duration) -> Result<Option<String>> {
+        let words = || format!("asking firewalld for the zone of {address}");
+        self.act(Role::Host, words, |node, _, _| node.zone_of_source(address))
+    }
+
+    fn zone_source_add(&mut self, source: &ZoneSource, _: Duration) -> Result<()> {
+        let words = || format!("adding {} to zone {:?} of firewalld", source.address, source.zone);
+        self.act(Role::Host, words, |node, _, _| node.zone_source_add(source))
+    }
+
+    fn zone_source_delete(&mut self, source: &ZoneSource, _: Duration) -> Result<()> {
+        lock(&self.node).zone_source_delete(source);
+        Ok(())
     }
 
     fn bucket_add(&mut self, netns: Role, link: IfIndex, bucket: &TokenBucket) -> Result<()> {

@@ -30,6 +30,7 @@ mod address;
 mod bridge;
 mod carrier;
 mod device;
+mod firewalld;
 mod ipv6;
 mod kernel;
 mod link;
@@ -113,6 +114,17 @@ impl SimNode {
         let mut node = lock(&self.node);
         node.reference_masquerades.push(owner.clone());
         node.reference_spoof_guards.push(owner.clone());
+    }
+
+    /// firewalld starts, with the zones that it comes with and nothing in them. Starting it again is what a
+    /// restart or a reload is: what was in its zones at run time is gone.
+    pub fn start_firewalld(&self) {
+        lock(&self.node).firewalld = Some(firewalld::Zones::default());
+    }
+
+    /// firewalld stops, and all that it had at run time is gone.
+    pub fn stop_firewalld(&self) {
+        lock(&self.node).firewalld = None;
     }
 
     /// The state of the whole machine.

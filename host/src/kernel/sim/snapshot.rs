@@ -1,6 +1,7 @@
 //! The state of a simulated node as a value to compare and to print.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::Serialize;
@@ -28,6 +29,8 @@ pub struct State {
     pub port_mappings: BTreeMap<String, (PortMapping, Vec<Condition>)>,
     /// Addresses that are let through, of the host netns.
     pub admissions: BTreeMap<String, Admission>,
+    /// Sources of firewalld's zones, by address; none where it does not run.
+    pub zone_sources: BTreeMap<IpAddr, String>,
 }
 
 /// A network namespace in a [`State`].
@@ -148,6 +151,7 @@ impl Node {
                 .iter()
                 .map(|entry| (entry.address.to_string(), entry.clone()))
                 .collect(),
+            zone_sources: self.zone_sources(),
         }
     }
 

@@ -55,6 +55,8 @@ pub(super) struct Node {
     pub(super) reference_spoof_guards: Vec<Owner>,
     pub(super) port_mappings: Vec<super::port_map::Entry>,
     pub(super) admissions: Vec<Admission>,
+    /// None: it does not run.
+    pub(super) firewalld: Option<super::firewalld::Zones>,
     /// Time since the node began; it passes only in waits.
     pub(super) now: Duration,
     next_netns: u32,
@@ -119,6 +121,7 @@ impl Node {
             spoof_guards: Vec::new(),
             port_mappings: Vec::new(),
             admissions: Vec::new(),
+            firewalld: None,
             now: Duration::ZERO,
             next_netns: 0,
             next_device: 0,
