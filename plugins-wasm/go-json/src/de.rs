@@ -247,11 +247,8 @@ struct Entries<'de> {
 impl<'de> Entries<'de> {
     /// Every key as it is written; of a key given twice the map keeps the later value.
     fn of_map(entries: Vec<&'de (String, Node)>) -> Self {
-        let entry = |(key, node): &'de (String, Node)| Entry {
-            key,
-            spelling: key,
-            values: vec![node],
-        };
+        let entry =
+            |(key, node): &'de (String, Node)| Entry { key, spelling: key, values: vec![node] };
         Self { all: entries.into_iter().map(entry).collect(), seen: 0 }
     }
 
