@@ -49,3 +49,7 @@ bench reference="/usr/lib/cni" *args="": static
 # The kernel's conformance suite under a kernel that has everything (VLAN filtering, vrf, ipvlan, dummy).
 test-full-kernel *args="":
     tests/full-kernel.sh {{args}}
+
+# Writes anew which functions an exec runs, for the linker to put side by side. Needs gdb.
+exec-path:
+    tests/exec-path.sh

@@ -55,6 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ] {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
+    order_functions();
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let target = env::var("TARGET")?;
     println!("cargo::rustc-env=WASMCNI_TARGET={target}");
@@ -69,6 +70,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         fs::write(out.join(format!("{name}.grants")), grants(&workspace, name)?)?;
     }
     Ok(())
+}
+
+/// Has the linker put the functions that an exec runs side by side, in the static binary that is installed.
+fn order_functions() {
+    println!("cargo::rerun-if-changed=exec-path.ld");
+    if env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|env| env == "musl") {
+        let order = concat!(env!("CARGO_MANIFEST_DIR"), "/exec-path.ld");
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{order}");
+    }
 }
 
 /// The grants of a plugin, parsed and encoded.

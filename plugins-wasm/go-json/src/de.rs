@@ -11,68 +11,75 @@ use serde_json::Number;
 use crate::fold::same_key;
 use crate::{Error, Node};
 
-/// All values that one field was given, in document order.
-pub(crate) struct Value<'de> {
-    earlier: Vec<&'de Node>,
-    last: &'de Node,
+/// All values that one field was given, in document order: one at least.
+#[derive(Clone, Copy)]
+pub(crate) struct Value<'a, 'de> {
+    all: &'a [&'de Node],
 }
 
-impl<'de> Value<'de> {
-    pub(crate) fn one(node: &'de Node) -> Self {
-        Self { earlier: Vec::new(), last: node }
+/// What does not depend on a visitor is out of the generic functions: those are compiled for every type that
+/// is read.
+impl<'a, 'de> Value<'a, 'de> {
+    pub(crate) fn of(all: &'a [&'de Node]) -> Self {
+        Self { all }
     }
 
-    fn then(&mut self, node: &'de Node) {
-        self.earlier.push(std::mem::replace(&mut self.last, node));
-    }
-
-    fn given(&self) -> impl Iterator<Item = &'de Node> {
-        self.earlier.iter().copied().chain([self.last]).filter(|node| !node.is_null())
+    fn last(self) -> &'de Node {
+        self.all.last().copied().unwrap_or(&Node::Null)
     }
 
     /// Without what stands before the last `null`, which sets Go's pointers, slices and maps to
     /// nil.
-    fn since_null(mut self) -> Self {
-        if self.last.is_null() {
-            self.earlier.clear();
-        } else if let Some(at) = self.earlier.iter().rposition(|node| node.is_null()) {
-            self.earlier.drain(..=at);
-        }
-        self
+    fn since_null(self) -> Self {
+        let null = self.all.iter().rposition(|node| node.is_null());
+        Self { all: null.and_then(|at| self.all.get(at + 1..)).unwrap_or(self.all) }
     }
 
     /// The last value that is not `null`. Go refuses a field that was first given another kind of
-    /// value, even when a right one follows, so `pick` sees every one.
-    fn pick<T>(
-        &self,
-        pick: impl Fn(&'de Node) -> Option<T>,
+    /// value, even when a right one follows, so all must be of this `kind`.
+    fn pick(
+        self,
+        kind: fn(&Node) -> bool,
         expected: &dyn Expected,
-    ) -> Result<Option<T>, Error> {
+    ) -> Result<Option<&'de Node>, Error> {
         let mut found = None;
-        for node in self.given() {
-            let picked = pick(node);
-            found = Some(picked.ok_or_else(|| Error::invalid_type(node.unexpected(), expected))?);
+        for node in self.all {
+            if node.is_null() {
+                continue;
+            }
+            if !kind(node) {
+                return Err(Error::invalid_type(node.unexpected(), expected));
+            }
+            found = Some(*node);
         }
         Ok(found)
     }
 
-    /// The entries of all objects, one after the other: how Go merges an object into what is there.
-    fn entries(&self) -> Result<Vec<&'de (String, Node)>, Error> {
-        let mut entries = Vec::new();
-        for node in self.given() {
-            match node.as_object() {
-                Some(object) => entries.extend(object),
-                None => return Err(Error::invalid_type(node.unexpected(), &"an object")),
-            }
-        }
-        Ok(entries)
+    fn truth(self) -> Result<bool, Error> {
+        let node = self.pick(|node| node.as_bool().is_some(), &"a boolean")?;
+        Ok(node.and_then(Node::as_bool).unwrap_or_default())
     }
 
-    fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.pick(Node::as_number, &visitor)? {
-            Some(number) => visit_number(number, visitor),
-            None => visitor.visit_u64(0),
-        }
+    fn text(self) -> Result<&'de str, Error> {
+        let node = self.pick(|node| node.as_str().is_some(), &"a string")?;
+        Ok(node.and_then(Node::as_str).unwrap_or_default())
+    }
+
+    fn number(self, expected: &dyn Expected) -> Result<Option<&'de Number>, Error> {
+        let node = self.pick(|node| node.as_number().is_some(), expected)?;
+        Ok(node.and_then(Node::as_number))
+    }
+
+    fn elements(self) -> Result<Elements<'de>, Error> {
+        let node = self.since_null().pick(|node| node.as_array().is_some(), &"an array")?;
+        let items = node.and_then(Node::as_array).unwrap_or_default();
+        Ok(Elements { items: items.iter().enumerate() })
+    }
+
+    /// The entries of all objects, one after the other: how Go merges an object into what is there.
+    fn entries(self) -> Result<Vec<&'de (String, Node)>, Error> {
+        self.pick(|node| node.as_object().is_some(), &"an object")?;
+        Ok(self.all.iter().filter_map(|node| node.as_object()).flatten().collect())
     }
 }
 
@@ -91,13 +98,16 @@ fn visit_number<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::
 macro_rules! numbers {
     ($($method:ident)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            self.number(visitor)
+            match self.number(&visitor)? {
+                Some(number) => visit_number(number, visitor),
+                None => visitor.visit_u64(0),
+            }
         })*
     };
 }
 
 /// Where nothing but `null` is given, each kind yields Go's zero value for it.
-impl<'de> Deserializer<'de> for Value<'de> {
+impl<'de> Deserializer<'de> for Value<'_, 'de> {
     type Error = Error;
 
     numbers! {
@@ -108,22 +118,23 @@ impl<'de> Deserializer<'de> for Value<'de> {
 
     /// As into Go's `interface{}`: the last value replaces the others.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.last {
+        let last = self.last();
+        match last {
             Node::Null => visitor.visit_unit(),
             Node::Bool(value) => visitor.visit_bool(*value),
             Node::Number(number) => visit_number(number, visitor),
             Node::String(text) => visitor.visit_borrowed_str(text),
-            Node::Array(_) => Value::one(self.last).deserialize_seq(visitor),
-            Node::Object(entries) => visitor.visit_map(Entries::of_map(entries)),
+            Node::Array(_) => visitor.visit_seq(Value::of(&[last]).elements()?),
+            Node::Object(entries) => visitor.visit_map(Entries::of_map(entries.iter().collect())),
         }
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_bool(self.pick(Node::as_bool, &"a boolean")?.unwrap_or_default())
+        visitor.visit_bool(self.truth()?)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_borrowed_str(self.pick(Node::as_str, &"a string")?.unwrap_or_default())
+        visitor.visit_borrowed_str(self.text()?)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -140,7 +151,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let value = self.since_null();
-        if value.last.is_null() { visitor.visit_none() } else { visitor.visit_some(value) }
+        if value.last().is_null() { visitor.visit_none() } else { visitor.visit_some(value) }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -152,8 +163,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let items = self.since_null().pick(Node::as_array, &"an array")?.unwrap_or_default();
-        visitor.visit_seq(Elements { items: items.iter().enumerate() })
+        visitor.visit_seq(self.elements()?)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
@@ -183,7 +193,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_map(Entries::of_struct(self.entries()?, fields))
+        visitor.visit_map(Entries::of_struct(&self.entries()?, fields))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -192,8 +202,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let text = self.pick(Node::as_str, &"a string")?.unwrap_or_default();
-        visitor.visit_enum(text.into_deserializer())
+        visitor.visit_enum(self.text()?.into_deserializer())
     }
 
     forward_to_deserialize_any! { bytes byte_buf unit unit_struct ignored_any }
@@ -212,7 +221,7 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
         seed: T,
     ) -> Result<Option<T::Value>, Error> {
         let Some((index, node)) = self.items.next() else { return Ok(None) };
-        seed.deserialize(Value::one(node)).map(Some).map_err(|e| e.at_index(index))
+        seed.deserialize(Value::of(&[node])).map(Some).map_err(|e| e.at_index(index))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -225,36 +234,27 @@ struct Entry<'de> {
     key: &'de str,
     /// As the document spells it, for the path of an error.
     spelling: &'de str,
-    value: Value<'de>,
+    values: Vec<&'de Node>,
 }
 
 /// The entries of an object, which add their key to an error.
 struct Entries<'de> {
-    rest: std::vec::IntoIter<Entry<'de>>,
-    current: Option<(&'de str, Value<'de>)>,
+    all: Vec<Entry<'de>>,
+    /// How many the visitor has seen, the one whose value is asked for included.
+    seen: usize,
 }
 
 impl<'de> Entries<'de> {
-    fn new(entries: Vec<Entry<'de>>) -> Self {
-        Self { rest: entries.into_iter(), current: None }
-    }
-
     /// Every key as it is written; of a key given twice the map keeps the later value.
-    fn of_map(entries: impl IntoIterator<Item = &'de (String, Node)>) -> Self {
-        let entry = |(key, node): &'de (String, Node)| Entry {
-            key,
-            spelling: key,
-            value: Value::one(node),
-        };
-        Self::new(entries.into_iter().map(entry).collect())
+    fn of_map(entries: Vec<&'de (String, Node)>) -> Self {
+        let entry =
+            |(key, node): &'de (String, Node)| Entry { key, spelling: key, values: vec![node] };
+        Self { all: entries.into_iter().map(entry).collect(), seen: 0 }
     }
 
     /// The struct's own keys, each once. A key that is never more than `null` is left out, as if it
     /// were not there.
-    fn of_struct(
-        entries: impl IntoIterator<Item = &'de (String, Node)>,
-        fields: &'static [&'static str],
-    ) -> Self {
+    fn of_struct(entries: &[&'de (String, Node)], fields: &'static [&'static str]) -> Self {
         let mut found: Vec<Entry<'de>> = Vec::new();
         for (spelling, node) in entries {
             let exact = fields.iter().find(|field| *field == spelling);
@@ -263,14 +263,27 @@ impl<'de> Entries<'de> {
             };
             match found.iter_mut().find(|entry| entry.key == *key) {
                 Some(entry) => {
-                    entry.value.then(node);
+                    entry.values.push(node);
                     entry.spelling = spelling;
                 }
-                None => found.push(Entry { key, spelling, value: Value::one(node) }),
+                None => found.push(Entry { key, spelling, values: vec![node] }),
             }
         }
-        found.retain(|entry| entry.value.given().next().is_some());
-        Self::new(found)
+        found.retain(|entry| entry.values.iter().any(|node| !node.is_null()));
+        Self { all: found, seen: 0 }
+    }
+
+    /// The next one, whose value is asked for after it.
+    fn advance(&mut self) -> Option<&Entry<'de>> {
+        let entry = self.all.get(self.seen)?;
+        self.seen += 1;
+        Some(entry)
+    }
+
+    /// The one that was last seen.
+    fn current(&self) -> Result<&Entry<'de>, Error> {
+        let entry = self.seen.checked_sub(1).and_then(|at| self.all.get(at));
+        entry.ok_or_else(|| Error::custom("value asked for before its key"))
     }
 }
 
@@ -281,21 +294,18 @@ impl<'de> MapAccess<'de> for Entries<'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Error> {
-        let Some(entry) = self.rest.next() else { return Ok(None) };
-        self.current = Some((entry.spelling, entry.value));
-        seed.deserialize(BorrowedStrDeserializer::new(entry.key))
+        let Some(&Entry { key, spelling, .. }) = self.advance() else { return Ok(None) };
+        seed.deserialize(BorrowedStrDeserializer::new(key))
             .map(Some)
-            .map_err(|e: Error| e.at_key(entry.spelling))
+            .map_err(|e: Error| e.at_key(spelling))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        match self.current.take() {
-            Some((key, value)) => seed.deserialize(value).map_err(|e| e.at_key(key)),
-            None => Err(Error::custom("value asked for before its key")),
-        }
+        let entry = self.current()?;
+        seed.deserialize(Value::of(&entry.values)).map_err(|e| e.at_key(entry.spelling))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.rest.len())
+        Some(self.all.len().saturating_sub(self.seen))
     }
 }

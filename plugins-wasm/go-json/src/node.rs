@@ -58,7 +58,7 @@ impl Node {
     /// # Errors
     /// A value is not of the kind that `T` wants; the error names its key.
     pub fn to<'de, T: Deserialize<'de>>(&'de self) -> Result<T, Error> {
-        T::deserialize(Value::one(self))
+        T::deserialize(Value::of(&[self]))
     }
 
     /// The value that Go would find under `key` in a struct: of all spellings that differ in case
@@ -266,10 +266,10 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::Number(value.into()))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
-        Number::from_f64(value)
-            .map(Node::Number)
-            .ok_or_else(|| E::invalid_value(Unexpected::Float(value), &"a finite number"))
+    /// No JSON number is infinite. (Not an error: this alone would need serde_json's errors with texts of
+    /// others', and what formats them.)
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Node, E> {
