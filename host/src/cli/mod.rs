@@ -9,7 +9,11 @@ mod doctor;
 mod failure;
 mod install;
 mod misnamed;
+mod plan;
 mod plugins;
+mod snapshot;
+mod test;
+mod trial;
 mod words;
 
 use std::ffi::OsString;
@@ -65,6 +69,16 @@ pub fn run(called: &Called, words: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Install(install) => install::run(install, &mut out),
         Command::Plugins => plugins::list(&directories, &mut out),
         Command::Grants(which) => plugins::grants(which, &directories, &mut out),
+        Command::Plan(options) => match plan::run(options, &directories, &mut out) {
+            Ok(status) => return status,
+            Err(failure) => Err(failure),
+        },
+        Command::Test(options) => match test::run(options, &mut out) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::from(FAILED),
+            Err(failure) => Err(failure),
+        },
+        Command::Snapshot(options) => snapshot::run(options, &directories, &mut out),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
