@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use toml::Spanned;
 
 use super::super::trial::{Attachment, GivenGrants, Mishap, Network, NodeFile};
+use super::narrowed;
 use crate::cni::Verb;
 use crate::component;
 use crate::kernel::Errno;
@@ -238,11 +239,12 @@ impl Reader<'_> {
                 (file.clone(), text)
             }
             Value::Object(changes) => {
-                let text = changed(bundled.grants, changes).or_else(|e| self.bad(&span, e))?;
+                let text =
+                    narrowed::narrowed(bundled.grants, changes).or_else(|e| self.bad(&span, e))?;
                 (format!("{plugin}/grants.toml"), text)
             }
             _ => {
-                let why = r#"grants: write "FILE", or { without = ["OP"], replace = { "TEXT" = "TEXT" } }"#;
+                let why = r#"grants: write "FILE", or { without = ["OP"], narrow = [{ op = "OP", KEY = "PATTERN" }] }"#;
                 return self.bad(&span, why);
             }
         };
@@ -348,64 +350,6 @@ fn attachment(own: &CallKeys, usual: &CallKeys) -> Attachment {
     }
 }
 
-/// Shipped grants without some, or with other words in them. Lines keep their numbers.
-fn changed(shipped: &str, changes: &Map<String, Value>) -> Result<String, String> {
-    let mut text = shipped.to_owned();
-    for (key, value) in changes {
-        match (key.as_str(), value) {
-            ("without", Value::Array(ops)) => {
-                for op in ops {
-                    text = without(&text, op.as_str().unwrap_or_default())?;
-                }
-            }
-            ("replace", Value::Object(pairs)) => {
-                for (from, to) in pairs {
-                    let Some(to) = to.as_str() else {
-                        return Err(format!("grants: replacing {from:?}: by what? write a text"));
-                    };
-                    if !text.contains(from) {
-                        return Err(format!(
-                            "grants: {from:?} does not stand in the shipped grants"
-                        ));
-                    }
-                    text = text.replace(from, to);
-                }
-            }
-            _ => {
-                return Err(format!(
-                    "grants: {key:?}; write without = [\"OP\"] or replace = {{ … }}"
-                ));
-            }
-        }
-    }
-    Ok(text)
-}
-
-/// The text with the lines of every grant of an operation empty.
-fn without(text: &str, op: &str) -> Result<String, String> {
-    let mut lines: Vec<&str> = text.lines().collect();
-    let starts: Vec<usize> = lines
-        .iter()
-        .enumerate()
-        .filter(|(_, line)| line.starts_with('['))
-        .map(|(i, _)| i)
-        .collect();
-    let mut found = false;
-    for (n, start) in starts.iter().enumerate() {
-        let end = starts.get(n + 1).copied().unwrap_or(lines.len());
-        let block = lines.get_mut(*start..end).unwrap_or_default();
-        let named = format!("op = {op:?}");
-        if block.iter().any(|line| line.starts_with(&named)) {
-            block.fill("");
-            found = true;
-        }
-    }
-    match found {
-        true => Ok(lines.join("\n") + "\n"),
-        false => Err(format!("grants: without {op:?}: the shipped grants have no such grant")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -452,8 +396,11 @@ verb = "add"
             ),
             (more("[grants]\nnonesuch = \"x\"\n"), 9, "no plugin \"nonesuch\""),
             (more("[grants]\ndummy = { without = [\"x\"] }\n"), 9, "no such grant"),
-            (more("[grants]\ndummy = { replace = { x9 = \"y\" } }\n"), 9, "\"x9\" does not stand"),
-            (more("[grants]\ndummy = { replace = { link = \"lnk\" } }\n"), 9, "dummy/grants.toml:"),
+            (
+                more("[grants]\ndummy = { narrow = [{ op = \"addr.add\", within = \"x\" }] }\n"),
+                9,
+                "dummy/grants.toml:",
+            ),
             (
                 more("[kernel.netns.host.links.d0]\nkind = \"dumy\"\n"),
                 8,
@@ -465,14 +412,5 @@ verb = "add"
             let place = format!("a.test.toml:{line}: ");
             assert!(refused.starts_with(&place) && refused.contains(words), "{text}\n{refused}");
         }
-    }
-
-    #[test]
-    fn grants_are_taken_away_and_lines_stay() {
-        let shipped = component::find("dummy").unwrap().grants;
-        let changes = json!({ "without": ["link.create"] });
-        let text = changed(shipped, changes.as_object().unwrap()).unwrap();
-        assert_eq!(text.lines().count(), shipped.lines().count());
-        assert!(!text.contains("link.create") && text.contains("link.delete"));
     }
 }

@@ -3,6 +3,7 @@
 
 mod compare;
 mod file;
+mod narrowed;
 mod report;
 mod steps;
 

@@ -49,7 +49,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use restore::BadState;
-pub use snapshot::{GuardState, LinkState, MappingState, NetnsState, State};
+pub use snapshot::{
+    GuardState, LinkState, MappingState, NetnsState, State, route_words, rule_words,
+};
 pub use sysctl::known_keys;
 
 use super::{KernelError, Owner, Result, Role};

@@ -203,8 +203,8 @@ impl Node {
             device.mac_set = link.mac_fixed || link.mac.is_some();
             (device.promisc, device.all_multicast) = (link.promisc, link.all_multicast);
             device.alias = link.alias.clone();
-            for text in &link.addresses {
-                let mut entry = words::address(text).at(|| at("/addresses"))?;
+            for (i, text) in link.addresses.iter().enumerate() {
+                let mut entry = words::address(text).at(|| at(&format!("/addresses/{i}")))?;
                 entry.secondary |= !text.contains(" scope ") && follows(&device, &entry);
                 device.addresses.push(entry);
             }
@@ -328,8 +328,9 @@ impl Node {
                 };
                 match &link.vlans {
                     Some(vlans) => {
-                        for text in vlans {
-                            let (vlan, flags) = words::vlan(text).at(|| at("/vlans"))?;
+                        for (i, text) in vlans.iter().enumerate() {
+                            let (vlan, flags) =
+                                words::vlan(text).at(|| at(&format!("/vlans/{i}")))?;
                             self.dev_mut(id).at(|| at(""))?.vlans.insert(vlan, flags);
                         }
                     }
@@ -416,8 +417,8 @@ impl Node {
         key: NetnsKey,
         state: &NetnsState,
     ) -> Result<(), BadState> {
-        for text in &state.routes {
-            let at = || format!("netns/{netns}/routes");
+        for (i, text) in state.routes.iter().enumerate() {
+            let at = || format!("netns/{netns}/routes/{i}");
             let read = words::route(text).at(at)?;
             let device = self.find_name(key, &read.link).ok_or_else(|| {
                 BadState::new(
@@ -445,9 +446,11 @@ impl Node {
                 routes.push(route);
             }
         }
-        let rules: Result<Vec<_>, Bad> = state.rules.iter().map(|text| words::rule(text)).collect();
-        let at = || format!("netns/{netns}/rules");
-        self.ns_mut(key).at(at)?.rules = rules.at(at)?;
+        let mut rules = Vec::new();
+        for (i, text) in state.rules.iter().enumerate() {
+            rules.push(words::rule(text).at(|| format!("netns/{netns}/rules/{i}"))?);
+        }
+        self.ns_mut(key).at(|| format!("netns/{netns}/rules"))?.rules = rules;
         Ok(())
     }
 

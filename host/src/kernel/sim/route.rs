@@ -337,7 +337,7 @@ impl Node {
         seen.collect()
     }
 
-    fn seen(&self, route: &RouteEntry) -> Answer<Route> {
+    pub(super) fn seen(&self, route: &RouteEntry) -> Answer<Route> {
         Ok(Route {
             destination: route.destination,
             gateway: route.gateway,

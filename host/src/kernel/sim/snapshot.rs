@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::super::{Admission, Condition, Masquerade, Owner, PortMapping, Rule};
+use super::super::{Admission, Condition, Masquerade, Owner, PortMapping, Route, Rule};
 use super::device::{Dad, Device, Kind};
 use super::state::{DeviceId, NetnsKey, Node};
 
@@ -250,21 +250,28 @@ impl Node {
     }
 
     fn route_words(&self, route: &super::state::RouteEntry) -> String {
-        let mut words = format!("table {} {}", route.table, route.destination);
-        words += &route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
         let name = self.dev(route.device).map(|device| device.name.to_string());
-        words += &format!(" dev {}", name.unwrap_or_default());
-        words += if route.by_kernel { " proto kernel" } else { "" };
-        words += &format!(" scope {}", route.scope);
-        words += &route.source.map(|source| format!(" src {source}")).unwrap_or_default();
-        words += &format!(" metric {}", route.priority);
-        words += &route.mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default();
-        words += &route.advmss.map(|advmss| format!(" advmss {advmss}")).unwrap_or_default();
-        words
+        let seen = self.seen(route);
+        seen.map(|seen| route_words(&seen, &name.unwrap_or_default())).unwrap_or_default()
     }
 }
 
-fn rule_words(rule: &Rule) -> String {
+/// A route as a state has it, its link by name.
+pub fn route_words(route: &Route, link: &str) -> String {
+    let mut words = format!("table {} {}", route.table, route.destination);
+    words += &route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+    words += &format!(" dev {link}");
+    words += if route.by_kernel { " proto kernel" } else { "" };
+    words += &format!(" scope {}", route.scope);
+    words += &route.source.map(|source| format!(" src {source}")).unwrap_or_default();
+    words += &format!(" metric {}", route.priority);
+    words += &route.mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default();
+    words += &route.advmss.map(|advmss| format!(" advmss {advmss}")).unwrap_or_default();
+    words
+}
+
+/// A rule as a state has it.
+pub fn rule_words(rule: &Rule) -> String {
     format!("{}: from {} lookup {}", rule.priority, rule.source, rule.table)
 }
 

@@ -271,32 +271,32 @@ fn documents_are_read_strictly() {
         ),
         (
             link(json!({ "kind": "dummy", "addresses": ["10.0.0.1"] })),
-            "netns/host/links/d0/addresses",
+            "netns/host/links/d0/addresses/0",
             "10.1.0.2/24",
         ),
         (
             link(json!({ "kind": "dummy", "addresses": ["10.0.0.1/24 foo"] })),
-            "netns/host/links/d0/addresses",
+            "netns/host/links/d0/addresses/0",
             "\"foo\"",
         ),
         (
             link(json!({ "kind": "bridge", "vlans": ["4095"] })),
-            "netns/host/links/d0/vlans",
+            "netns/host/links/d0/vlans/0",
             "1 to 4094",
         ),
         (
             json!({ "netns": { "host": { "routes": ["default dev eth9"] } } }),
-            "netns/host/routes",
+            "netns/host/routes/0",
             "no such link",
         ),
         (
             json!({ "netns": { "host": { "routes": ["default"] } } }),
-            "netns/host/routes",
+            "netns/host/routes/0",
             "dev NAME",
         ),
         (
             json!({ "netns": { "host": { "rules": ["from all"] } } }),
-            "netns/host/rules",
+            "netns/host/rules/0",
             "a number and a colon",
         ),
         (
