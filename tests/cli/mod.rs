@@ -2,6 +2,9 @@
 
 mod demo;
 mod install;
+mod plan;
+mod policy_tests;
+mod snapshot;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +51,7 @@ fn wasmcni(words: &[&str]) -> Outcome {
     run_as(&wasmcni_binary(), Path::new("/nonexistent"), words)
 }
 
-const COMMANDS: [&str; 4] = ["demo", "install", "plugins", "grants"];
+const COMMANDS: [&str; 7] = ["demo", "install", "plugins", "grants", "plan", "test", "snapshot"];
 
 #[test]
 fn help_knows_every_command_and_every_command_helps() {

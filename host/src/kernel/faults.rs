@@ -1,5 +1,6 @@
 //! Faults on demand, for tests: a kernel around another that counts what changes it, and at a chosen
-//! operation refuses, or does something before or after it. The product never builds one.
+//! operation refuses, or does something before or after it. `wasmcni test` has one around the simulated kernel; no
+//! call on a node ever has.
 //!
 //! ```
 //! use wasmcni::kernel::faults::{At, Faults};

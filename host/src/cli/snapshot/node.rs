@@ -38,7 +38,7 @@ impl Taken {
             links.iter().map(|link| (link.index, link.name.to_string())).collect();
         let mut state = NetnsState { rules: Vec::new(), ..NetnsState::default() };
         for link in &links {
-            let seen = self.link(kernel, role, link, &by_index);
+            let seen = self.link(kernel, role, link, &links, &by_index);
             state.links.insert(link.name.to_string(), seen);
         }
         for route in self.asked(kernel.routes(role)) {
@@ -68,6 +68,7 @@ impl Taken {
         kernel: &mut dyn Kernel,
         role: Role,
         link: &Link,
+        links: &[Link],
         by_index: &BTreeMap<IfIndex, String>,
     ) -> LinkState {
         let name_of =
@@ -111,7 +112,7 @@ impl Taken {
             index: Some(link.index.0),
             kind: kind_words(link),
             mac: Some(link.mac.unwrap_or_else(|| [0; 6].into()).to_string()),
-            mac_fixed: link.kind == "bridge" && !follows_ports(link, by_index),
+            mac_fixed: link.kind == "bridge" && !follows_ports(link, links),
             mtu: Some(link.mtu),
             up: link.up,
             oper_up: Some(link.oper_up),
@@ -209,11 +210,10 @@ impl Taken {
     }
 }
 
-/// A bridge with no ports has what it was given, or made up: nobody knows.
-fn follows_ports(bridge: &Link, by_index: &BTreeMap<IfIndex, String>) -> bool {
-    // sysfs tells whose choice a MAC was, of the namespace that it is mounted in alone.
-    let _ = by_index;
-    bridge.mac.is_none_or(|mac| mac.bytes() == [0; 6])
+/// A bridge whose MAC is that of one of its ports follows them; one with another MAC was given it.
+fn follows_ports(bridge: &Link, links: &[Link]) -> bool {
+    let mut ports = links.iter().filter(|link| link.master == Some(bridge.index));
+    ports.any(|port| port.mac == bridge.mac) || bridge.mac.is_none_or(|mac| mac.bytes() == [0; 6])
 }
 
 fn needs_lower(link: &Link) -> bool {

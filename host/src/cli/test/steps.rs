@@ -234,13 +234,17 @@ fn faults(step: &Step, played: &Played, wrong: &mut Vec<String>) {
     }
 }
 
-/// A transcript with MACs, which are made by chance, and the addresses made of them by numbers.
+/// A transcript with numbers in the place of what is made by chance: MACs, the addresses made of them, and
+/// the names of veths on the node.
 fn without_chance(text: &str) -> String {
-    let word = |c: char| !(c.is_ascii_hexdigit() || c == ':');
     let mut macs: Vec<&str> = Vec::new();
-    for part in text.split(word).filter(|part| Mac::try_from(*part).is_ok()) {
-        if !macs.contains(&part) {
+    let mut veths: Vec<&str> = Vec::new();
+    for part in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == ':')) {
+        if Mac::try_from(part).is_ok() && !macs.contains(&part) {
             macs.push(part);
+        }
+        if is_chosen_name(part) && !veths.contains(&part) {
+            veths.push(part);
         }
     }
     let mut shown = text.to_owned();
@@ -250,7 +254,16 @@ fn without_chance(text: &str) -> String {
         }
         shown = shown.replace(mac, &format!("mac-{}", number + 1));
     }
+    for (number, veth) in veths.iter().enumerate() {
+        shown = shown.replace(veth, &format!("veth-{}", number + 1));
+    }
     shown
+}
+
+/// `veth80c926b6`: as plugins name the node's end.
+fn is_chosen_name(word: &str) -> bool {
+    let digits = word.strip_prefix("veth").unwrap_or_default();
+    digits.len() == 8 && digits.chars().all(|c| c.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -259,7 +272,8 @@ mod tests {
 
     #[test]
     fn chance_has_no_part_in_golden_files() {
-        let text = "mac 12:ef:9d:59:1b:cb, fe80::10ef:9dff:fe59:1bcb/64, 02:00:00:00:00:01, 12:ef:9d:59:1b:cb.";
-        assert_eq!(without_chance(text), "mac mac-1, fe80::mac-1/64, mac-2, mac-1.");
+        let text = "mac 12:ef:9d:59:1b:cb, fe80::10ef:9dff:fe59:1bcb/64, 02:00:00:00:00:01, 12:ef:9d:59:1b:cb host/veth80c926b6";
+        let expected = "mac mac-1, fe80::mac-1/64, mac-2, mac-1 host/veth-1";
+        assert_eq!(without_chance(text), expected);
     }
 }
