@@ -101,11 +101,9 @@ impl Masking<'_> {
         if let Ok(net) = word.parse::<IpNet>() {
             return self.net(net).to_string();
         }
-        // `NETNS/LINK`, and what stands around names elsewhere: an alias, a sentence.
-        let (before, rest) = word.split_once('/').map_or((word, None), |(b, r)| (b, Some(r)));
-        if let (Some(name), Some(rest)) = (self.names.get(before), rest) {
-            return format!("{name}/{rest}");
-        }
+        // `NETNS/LINK`, `netns/NETNS/links/…`, and what stands around names elsewhere: an alias, a sentence.
+        let parts = word.split('/').map(|part| self.names.get(part).map_or(part, String::as_str));
+        let word = &parts.collect::<Vec<_>>().join("/");
         self.within(word)
     }
 
@@ -237,6 +235,7 @@ mod tests {
             "masquerades": { "10.0.0.1": { "owner": { "container_id": "0123456789ab" } } },
             "reservations": { "net": { "10.0.0.1": "0123456789ab eth0" } },
             "mac": "02:00:00:00:00:07", "master": "blue/eth0", "port": "10.0.0.1:80/tcp",
+            "left_out": ["netns/blue/routes/0: odd"],
         });
         let masked = of(&document);
         let text = masked.to_string();
@@ -248,6 +247,7 @@ mod tests {
         assert_eq!(reserved, "container-2 eth0");
         assert_eq!(masked["netns"]["host"]["alias"], "of container-2, see netns-1");
         assert_eq!(masked["master"], "netns-1/eth0");
+        assert_eq!(masked["left_out"][0], "netns/netns-1/routes/0: odd");
         assert_eq!(masked["port"], format!("{address}:80/tcp"));
     }
 }

@@ -57,6 +57,11 @@ fn parse_row(line: &'static str) -> Option<(&'static str, Row)> {
 }
 
 impl Row {
+    /// A value that stands there: what the kernel begins with need not be what it accepts.
+    fn was(&self, value: &str) -> Answer<String> {
+        if value == self.default { Ok(value.to_owned()) } else { self.accept(value) }
+    }
+
     /// The value as the kernel will show it.
     fn accept(&self, value: &str) -> Answer<String> {
         match &self.values {
@@ -166,11 +171,11 @@ impl Node {
     pub(super) fn sysctl_restore(&mut self, netns: NetnsKey, key: &str, value: &str) -> Answer<()> {
         match self.place_of(netns, key)? {
             Place::Netns { key, row } => {
-                let value = row.accept(value)?;
+                let value = row.was(value)?;
                 store(&mut self.ns_mut(netns)?.sysctls, &key, &value, row);
             }
             Place::Link { device, key, row } => {
-                let value = row.accept(value)?;
+                let value = row.was(value)?;
                 let device = self.dev_mut(device)?;
                 device.chosen.add(&key);
                 store(&mut device.sysctls, &key, &value, row);
