@@ -201,7 +201,7 @@ impl Reader<'_> {
                 let read = Network::parse(&value.get_ref().to_string());
                 read.or_else(|e| self.bad(&value.span(), format_args!("network: {e}")))
             }
-            _ => self.bad(
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => self.bad(
                 &value.span(),
                 "network is neither a file nor a configuration; write network = \"FILE\" or [network]",
             ),
@@ -217,7 +217,7 @@ impl Reader<'_> {
                 document.extend(object.clone());
                 NodeFile::from_json(&Value::Object(document)).map_err(|e| format!("kernel/{e}"))
             }
-            _ => {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
                 Err("kernel is neither a file nor a node; write kernel = \"FILE\" or [kernel]"
                     .into())
             }
@@ -243,7 +243,7 @@ impl Reader<'_> {
                     narrowed::narrowed(bundled.grants, changes).or_else(|e| self.bad(&span, e))?;
                 (format!("{plugin}/grants.toml"), text)
             }
-            _ => {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
                 let why = r#"grants: write "FILE", or { without = ["OP"], narrow = [{ op = "OP", KEY = "PATTERN" }] }"#;
                 return self.bad(&span, why);
             }
