@@ -45,8 +45,10 @@ const PLUGINS: [&str; 18] = [
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    for watched in wasmcni_compile::sources(&workspace)? {
+        println!("cargo::rerun-if-changed={}", watched.display());
+    }
     for watched in [
-        "plugins-wasm",
         "wit",
         "Cargo.toml",
         "Cargo.lock",

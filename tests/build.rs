@@ -20,7 +20,10 @@ const RAW: &str = "plugins-wasm/hostile/raw";
 fn main() -> Result<(), Box<dyn Error>> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
     let engine = "host/src/component/engine_config.rs";
-    for watched in ["plugins-wasm", "wit", "Cargo.lock", engine] {
+    for watched in wasmcni_compile::sources(&workspace)? {
+        println!("cargo::rerun-if-changed={}", watched.display());
+    }
+    for watched in ["wit", "Cargo.lock", engine] {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
     let (out, target) = (PathBuf::from(env::var("OUT_DIR")?), env::var("TARGET")?);

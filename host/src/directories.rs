@@ -1,6 +1,6 @@
 //! Where wasmcni keeps things on a node: one structure, so that tests and the demo point elsewhere.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The directories of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,9 @@ pub struct Directories {
     pub tuning_allow_list: PathBuf,
     /// What the reference plugin `tuning` keeps of links that it changed: `/run/cni/tuning`.
     pub tuning_backups: PathBuf,
+    /// What stands for `/` in the paths that configurations name; `None`: they are what they say. Trials
+    /// have them below a directory of their own.
+    pub named_root: Option<PathBuf>,
 }
 
 impl Directories {
@@ -43,6 +46,45 @@ impl Directories {
             sysfs: root.join("sys"),
             tuning_allow_list: root.join("etc/cni/tuning/allowlist.conf"),
             tuning_backups: root.join("run/cni/tuning"),
+            named_root: None,
+        }
+    }
+
+    /// Where a path is that a configuration names.
+    pub fn named(&self, path: &str) -> PathBuf {
+        match &self.named_root {
+            None => PathBuf::from(path),
+            Some(root) => below(root, Path::new(path)),
+        }
+    }
+}
+
+/// `root` followed by the parts of a path, none of which leads up or away.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    let parts = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => {
+            None
+        }
+    });
+    root.join(parts.collect::<PathBuf>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_configurations_name_stays_below_a_trials_root() {
+        let mut directories = Directories::below(Path::new("/"));
+        assert_eq!(directories.named("/var/lib/x"), Path::new("/var/lib/x"));
+        directories.named_root = Some("/trial".into());
+        for (path, is) in [
+            ("/var/lib/x", "/trial/var/lib/x"),
+            ("/../../etc", "/trial/etc"),
+            ("a/../b", "/trial/a/b"),
+        ] {
+            assert_eq!(directories.named(path), Path::new(is));
         }
     }
 }

@@ -5,7 +5,10 @@ mod explain;
 mod inspect;
 mod install;
 mod installed;
+mod plan;
 mod plugin;
+mod policy_tests;
+mod snapshot;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,8 +98,10 @@ fn wasmcni(words: &[&str]) -> Outcome {
     run_as(&wasmcni_binary(), Path::new("/nonexistent"), words)
 }
 
-const COMMANDS: [&str; 7] =
-    ["demo", "explain", "install", "inspect", "plugin", "plugins", "grants"];
+const COMMANDS: [&str; 10] = [
+    "demo", "explain", "install", "inspect", "plugin", "plugins", "grants", "plan", "test",
+    "snapshot",
+];
 
 #[test]
 fn help_knows_every_command_and_every_command_helps() {

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::lab::{Lab, assert_same};
 use super::networks::{
     BANDWIDTH, BRIDGE, DUMMY, FIREWALL, FIREWALLD, FLANNEL, HOST_DEVICE, IPVLAN, IPVLAN_CHAINED,
-    MACVLAN, Network, PASSTHRU, PORTMAP, PTP, SBR, TAP, TUNING, VLAN_LINK, VRF, prepare, undo_shared,
-    with_firewalld, witnessed,
+    MACVLAN, Network, PASSTHRU, PORTMAP, PTP, SBR, TAP, TUNING, VLAN_LINK, VRF, prepare,
+    undo_shared, with_firewalld, witnessed,
 };
 use super::processes::{Runtime, reap, was_killed};
 use crate::harness::netns::Netns;

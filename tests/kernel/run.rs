@@ -7,7 +7,7 @@ use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
 use wasmcni::kernel::linux::{ContainerNetns, LinuxKernel};
-use wasmcni::kernel::sim::Sim;
+use wasmcni::kernel::sim::{Sim, SimNode, State};
 use wasmcni::kernel::{Errno, Kernel, KindSpec, LinkSpec, MacvlanMode, Parent, Role};
 
 use super::words::{self, ifname};
@@ -82,7 +82,18 @@ pub(crate) fn try_sim(case: &Case) -> Option<Vec<Entry>> {
     if run.is_err() {
         eprintln!("{} failed on sim", case.name);
     }
-    run.ok().map(|()| world.entries())
+    let entries = run.ok().map(|()| world.entries());
+    is_had_again(case, &kernel);
+    entries
+}
+
+/// A machine's state is all of it: read from a document, it is the same again.
+fn is_had_again(case: &Case, kernel: &Sim) {
+    let state = kernel.snapshot();
+    let document = serde_json::to_value(&state).unwrap();
+    let again = State::from_json(&document).and_then(|read| SimNode::from_state(&read));
+    let again = again.unwrap_or_else(|e| panic!("{}: {e}", case.name)).snapshot();
+    assert_eq!(state.difference(&again), [""; 0], "{}", case.name);
 }
 
 /// How many cases run at once: most of what some of them do is wait.

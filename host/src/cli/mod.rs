@@ -12,8 +12,12 @@ mod failure;
 mod inspect;
 mod install;
 mod misnamed;
+mod plan;
 mod plugin;
 mod plugins;
+mod snapshot;
+mod test;
+mod trial;
 mod words;
 
 use std::ffi::OsString;
@@ -72,6 +76,16 @@ pub fn run(called: &Called, words: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Plugin(plugin) => plugin::run(plugin, &directories, &mut out),
         Command::Plugins => plugins::list(&directories, &mut out),
         Command::Grants(which) => plugins::grants(which, &directories, &mut out),
+        Command::Plan(options) => match plan::run(options, &directories, &mut out) {
+            Ok(status) => return status,
+            Err(failure) => Err(failure),
+        },
+        Command::Test(options) => match test::run(options, &mut out) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::from(FAILED),
+            Err(failure) => Err(failure),
+        },
+        Command::Snapshot(options) => snapshot::run(options, &directories, &mut out),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

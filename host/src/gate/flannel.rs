@@ -1,7 +1,7 @@
 //! Files of flannel networks: what flanneld says of the node, and what delegates were run with.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Gate, Refusal, Result};
 use crate::flannel::saved::{self, Unmarked};
@@ -68,13 +68,15 @@ impl Gate {
     pub fn read_subnet_file(&mut self, path: Option<&str>) -> Result<Variables> {
         let shown = path.unwrap_or(SUBNET_FILE);
         self.permit(&Op::new("subnet-file.read").text("path", shown))?;
-        let usual = &self.call.directories.subnet_file;
-        Ok(subnet_file::read(path.map_or(usual.as_path(), Path::new))?)
+        let directories = &self.call.directories;
+        let named = path.map(|path| directories.named(path));
+        Ok(subnet_file::read(named.as_deref().unwrap_or(&directories.subnet_file))?)
     }
 
     fn data_dir(&self, act: &'static str, named: Option<&str>) -> Result<PathBuf> {
         self.permit(&Op::new(act).text("data-dir", named.unwrap_or(DATA_DIR)))?;
-        let usual = &self.call.directories.saved_configurations;
-        Ok(named.map_or_else(|| usual.clone(), PathBuf::from))
+        let directories = &self.call.directories;
+        let named = named.map(|dir| directories.named(dir));
+        Ok(named.unwrap_or_else(|| directories.saved_configurations.clone()))
     }
 }

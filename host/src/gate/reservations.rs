@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -22,8 +22,9 @@ pub struct OpenStore {
 impl Gate {
     /// Opens and locks the network's reservations.
     pub fn open_store(&mut self, data_dir: Option<&str>) -> Result<OpenStore> {
-        let usual = &self.call.directories.reservations;
-        let named = data_dir.map_or_else(|| usual.clone(), PathBuf::from);
+        let directories = &self.call.directories;
+        let named = data_dir.map(|dir| directories.named(dir));
+        let named = named.unwrap_or_else(|| directories.reservations.clone());
         let shown = data_dir.map_or("/var/lib/cni/networks", |dir| dir);
         self.permit(&Op::new("reservations.open").text("data-dir", shown))?;
         let network = NetworkName::try_from(self.call.network.as_str())
@@ -101,7 +102,7 @@ impl Gate {
     /// What a resolv.conf file says.
     pub fn read_resolv_conf(&mut self, path: &str) -> Result<resolv_conf::Resolver> {
         self.permit(&Op::new("resolv-conf.read").text("path", path))?;
-        Ok(resolv_conf::read(Path::new(path))?)
+        Ok(resolv_conf::read(&self.call.directories.named(path))?)
     }
 
     fn holder(&self) -> Result<ipam::Attachment> {

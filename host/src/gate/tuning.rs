@@ -82,8 +82,9 @@ impl Gate {
     /// Its name is made of the attachment's: no other file can be asked for.
     fn backup(&self, op: &'static str, data_dir: Option<&str>) -> Result<PathBuf> {
         self.permit(&Op::new(op).text("data-dir", data_dir.unwrap_or(USUAL_DIRECTORY)))?;
-        let usual = &self.call.directories.tuning_backups;
-        let dir = data_dir.map_or_else(|| usual.clone(), PathBuf::from);
+        let directories = &self.call.directories;
+        let dir = data_dir.map(|dir| directories.named(dir));
+        let dir = dir.unwrap_or_else(|| directories.tuning_backups.clone());
         if !dir.is_absolute() {
             let text = format!("{dir:?} is not an absolute path; write one that begins with \"/\"");
             return Err(Refusal::Invalid(text));

@@ -1,5 +1,6 @@
 //! Faults on demand, for tests: a kernel around another that counts what changes it, and at a chosen
-//! operation refuses, or does something before or after it. The product never builds one.
+//! operation refuses, or does something before or after it. `wasmcni test` has one around the simulated kernel; no
+//! call on a node ever has.
 //!
 //! ```
 //! use wasmcni::kernel::faults::{At, Faults};
@@ -65,6 +66,40 @@ impl At {
         }
     }
 }
+
+/// The operations that faults can happen at, by name.
+pub const OPERATIONS: [&str; 30] = [
+    "addr_add",
+    "addr_delete",
+    "admission_add",
+    "admission_delete",
+    "bridge_port_set",
+    "bridge_vlan_add",
+    "bridge_vlan_delete",
+    "bucket_add",
+    "bucket_delete",
+    "link_create",
+    "link_delete",
+    "link_move",
+    "link_set",
+    "masquerade_add",
+    "masquerade_delete",
+    "netns_lock",
+    "port_map_add",
+    "port_map_delete",
+    "redirect_add",
+    "redirect_delete",
+    "reference_masquerade_delete",
+    "reference_port_rules_delete",
+    "reference_spoof_guard_delete",
+    "route_add",
+    "route_delete",
+    "rule_add",
+    "rule_delete",
+    "spoof_guard_add",
+    "spoof_guard_delete",
+    "sysctl_set",
+];
 
 type Action = Box<dyn FnMut(&Operation) + Send>;
 
@@ -476,6 +511,20 @@ mod tests {
 
     fn up() -> LinkChange {
         LinkChange::Up
+    }
+
+    #[test]
+    fn every_operation_is_listed() {
+        let text = include_str!("faults.rs");
+        let mut named: Vec<&str> = text
+            .split("self.act(")
+            .skip(1)
+            .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
+            .filter(|name| name.chars().all(|c| c == '_' || c.is_ascii_lowercase()))
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        assert_eq!(named, OPERATIONS);
     }
 
     #[test]

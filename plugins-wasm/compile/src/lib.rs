@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "serves build scripts, which may do as they like")]
 
 use std::error::Error;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,6 +28,25 @@ pub struct Plugin {
     pub component: Vec<u8>,
     /// Native code for the engine of `engine_config`.
     pub compiled: Vec<u8>,
+}
+
+/// What plugins are built from: all of `plugins-wasm` but the plugins' policy tests, which change nothing
+/// that is built.
+///
+/// # Errors
+/// When the directories cannot be read.
+pub fn sources(workspace: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for plugin in fs::read_dir(workspace.join("plugins-wasm"))? {
+        for part in fs::read_dir(plugin?.path())? {
+            let part = part?;
+            if part.file_name() != "tests" {
+                found.push(part.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Builds the workspace's packages (all of them cdylibs) to components, and compiles those for

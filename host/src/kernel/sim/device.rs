@@ -84,6 +84,17 @@ pub(super) enum Ipv6 {
     Ready,
 }
 
+impl Ipv6 {
+    /// As states have it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Waiting => "waiting",
+            Self::Ready => "ready",
+        }
+    }
+}
+
 /// The kinds of devices, with what they hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {

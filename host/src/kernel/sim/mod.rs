@@ -36,6 +36,7 @@ mod kernel;
 mod link;
 mod nat;
 mod port_map;
+mod restore;
 mod route;
 mod rule;
 mod rules;
@@ -43,11 +44,16 @@ mod shaping;
 mod snapshot;
 mod state;
 mod sysctl;
+mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use snapshot::{LinkState, NetnsState, State};
+pub use restore::BadState;
+pub use snapshot::{
+    GuardState, LinkState, MappingState, NetnsState, State, route_words, rule_words,
+};
+pub use sysctl::known_keys;
 
 use super::{KernelError, Owner, Result, Role};
 use state::{Answer, NetnsKey, Node, Roles};
@@ -78,6 +84,20 @@ impl SimNode {
     pub fn new() -> Self {
         let (node, host) = Node::new();
         Self { node: Arc::new(Mutex::new(node)), host }
+    }
+
+    /// A machine in this state; what the state leaves out is as the kernel would choose it.
+    ///
+    /// # Errors
+    /// The first thing in it that makes no sense.
+    pub fn from_state(state: &State) -> std::result::Result<Self, BadState> {
+        let (node, host) = Node::in_state(state)?;
+        Ok(Self { node: Arc::new(Mutex::new(node)), host })
+    }
+
+    /// Whether there is a network namespace of this name.
+    pub fn has_netns(&self, name: &str) -> bool {
+        lock(&self.node).netns_named(name).is_some()
     }
 
     /// A new network namespace with a loopback device that is down. Equivalent: `ip netns add NAME`.

@@ -18,7 +18,7 @@ pub(super) const SCOPE_HOST: u8 = 254;
 /// `IP6_RT_PRIO_ADDRCONF`.
 pub(super) const IPV6_KERNEL_METRIC: u32 = 256;
 /// `IP6_RT_PRIO_USER`.
-const IPV6_METRIC: u32 = 1024;
+pub(super) const IPV6_METRIC: u32 = 1024;
 /// `RT_TABLE_MAIN`.
 pub(super) const TABLE_MAIN: u32 = 254;
 /// `RT_TABLE_LOCAL`.
@@ -337,7 +337,7 @@ impl Node {
         seen.collect()
     }
 
-    fn seen(&self, route: &RouteEntry) -> Answer<Route> {
+    pub(super) fn seen(&self, route: &RouteEntry) -> Answer<Route> {
         Ok(Route {
             destination: route.destination,
             gateway: route.gateway,

@@ -273,6 +273,28 @@ impl Node {
         DeviceId(self.next_device + 1)
     }
 
+    /// A device with an index of its own, if it has one, and nothing inherited: one that was there before.
+    pub(super) fn place(&mut self, mut device: Device) -> Answer<DeviceId> {
+        let id = DeviceId(self.next_device);
+        self.next_device += 1;
+        match device.index {
+            IfIndex(0) => device.index = self.free_index(device.netns)?,
+            IfIndex(index) => {
+                let netns = self.ns_mut(device.netns)?;
+                netns.next_index = netns.next_index.max(index.saturating_add(1));
+            }
+        }
+        self.note_mac(device.mac);
+        self.devices.insert(id, device);
+        Ok(id)
+    }
+
+    /// That MAC is not to be given to another device.
+    pub(super) fn note_mac(&mut self, mac: Mac) {
+        let [2, 0, number @ ..] = mac.bytes() else { return };
+        self.next_mac = self.next_mac.max(u32::from_be_bytes(number));
+    }
+
     pub(super) fn insert(&mut self, mut device: Device) -> DeviceId {
         let id = DeviceId(self.next_device);
         self.next_device += 1;

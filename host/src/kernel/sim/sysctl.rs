@@ -38,6 +38,12 @@ fn rows() -> &'static BTreeMap<&'static str, Row> {
     ROWS.get_or_init(|| TABLE.lines().filter_map(parse_row).collect())
 }
 
+/// Every key that the model has, `*` standing for `default` and each link's name, with what a new namespace
+/// has there.
+pub fn known_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+    rows().iter().map(|(key, row)| (*key, row.default.as_str()))
+}
+
 fn parse_row(line: &'static str) -> Option<(&'static str, Row)> {
     let mut words = line.split(' ').filter(|_| !line.starts_with('#'));
     let (key, values) = (words.next()?, words.next()?);
@@ -51,6 +57,11 @@ fn parse_row(line: &'static str) -> Option<(&'static str, Row)> {
 }
 
 impl Row {
+    /// A value that stands there: what the kernel begins with need not be what it accepts.
+    fn was(&self, value: &str) -> Answer<String> {
+        if value == self.default { Ok(value.to_owned()) } else { self.accept(value) }
+    }
+
     /// The value as the kernel will show it.
     fn accept(&self, value: &str) -> Answer<String> {
         match &self.values {
@@ -81,9 +92,9 @@ fn integer(text: &str) -> Option<i64> {
 
 impl Node {
     /// Where the value of a key is. The path of a file is no directory.
-    fn place(&self, netns: NetnsKey, key: &str) -> Answer<Place> {
+    fn place_of(&self, netns: NetnsKey, key: &str) -> Answer<Place> {
         self.find_place(netns, key).map_err(|errno| {
-            let above = key.rsplit_once('/').map(|(directory, _)| self.place(netns, directory));
+            let above = key.rsplit_once('/').map(|(directory, _)| self.place_of(netns, directory));
             match (errno, above) {
                 (Errno::ENOENT, Some(Ok(_) | Err(Errno::ENOTDIR))) => Errno::ENOTDIR,
                 (errno, _) => errno,
@@ -126,7 +137,7 @@ impl Node {
     }
 
     pub(super) fn sysctl_get(&self, netns: NetnsKey, key: &SysctlKey) -> Answer<String> {
-        let (stored, default) = match self.place(netns, key.as_str())? {
+        let (stored, default) = match self.place_of(netns, key.as_str())? {
             Place::Netns { key, row } => (self.ns(netns)?.sysctls.get(&key), &row.default),
             Place::Link { device, key, .. } if key == "ipv6/conf/mtu" => {
                 return Ok(self.dev(device)?.mtu.to_string());
@@ -142,7 +153,7 @@ impl Node {
         key: &SysctlKey,
         value: &str,
     ) -> Answer<()> {
-        match self.place(netns, key.as_str())? {
+        match self.place_of(netns, key.as_str())? {
             Place::Netns { key, row } => {
                 let value = row.accept(value)?;
                 store(&mut self.ns_mut(netns)?.sysctls, &key, &value, row);
@@ -154,6 +165,23 @@ impl Node {
                 self.set_conf(device, &key, &value, row)
             }
         }
+    }
+
+    /// Puts a value where it is kept, which brings nothing about: it was there before.
+    pub(super) fn sysctl_restore(&mut self, netns: NetnsKey, key: &str, value: &str) -> Answer<()> {
+        match self.place_of(netns, key)? {
+            Place::Netns { key, row } => {
+                let value = row.was(value)?;
+                store(&mut self.ns_mut(netns)?.sysctls, &key, &value, row);
+            }
+            Place::Link { device, key, row } => {
+                let value = row.was(value)?;
+                let device = self.dev_mut(device)?;
+                device.chosen.add(&key);
+                store(&mut device.sysctls, &key, &value, row);
+            }
+        }
+        Ok(())
     }
 
     /// What is written for all links reaches each of them, for the few keys where the kernel says so.

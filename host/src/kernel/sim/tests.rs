@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::super::{
     AddressSpec, Errno, IfIndex, Kernel, KindSpec, Link, LinkChange, LinkSpec, Role, RouteSpec,
     SysctlKey,
 };
-use super::{Sim, SimNode};
+use super::{Sim, SimNode, State};
 
 fn create(kernel: &mut Sim, netns: Role, name: &str, kind: KindSpec) -> Link {
     let spec = LinkSpec { name: name.try_into().unwrap(), mtu: None, mac: None, kind };
@@ -156,4 +158,170 @@ fn time_passes_only_where_it_is_waited_for() {
     assert!(tentative());
     kernel.node().sleep(Duration::from_secs(1));
     assert!(!tentative());
+}
+
+fn node_of(document: &Value) -> Result<SimNode, String> {
+    let state = State::from_json(document).map_err(|e| e.to_string())?;
+    SimNode::from_state(&state).map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_machine_is_had_again_from_its_state() {
+    let mut kernel = Sim::new();
+    let bridge = bridge(&mut kernel);
+    attach(&mut kernel, bridge.index, "veth0");
+    create(&mut kernel, Role::Host, "d0", KindSpec::Dummy);
+    let route =
+        RouteSpec { link: Some(IfIndex(1)), ..RouteSpec::to("10.0.0.0/8".parse().unwrap()) };
+    kernel.link_set(Role::Host, IfIndex(1), &LinkChange::Up).unwrap();
+    kernel.route_add(Role::Host, &route).unwrap();
+    let state = kernel.snapshot();
+    let document = serde_json::to_value(&state).unwrap();
+    let again = node_of(&document).unwrap();
+    assert_eq!(state.difference(&again.snapshot()), [""; 0]);
+    // And it goes on as the other would.
+    let mut other = again.kernel(Some("container"));
+    assert_eq!(
+        other.link_by_name(Role::Host, &"veth0".try_into().unwrap()).unwrap().unwrap().master,
+        Some(bridge.index)
+    );
+    let near = other.link_by_name(Role::Container, &"eth0".try_into().unwrap()).unwrap().unwrap();
+    for kernel in [&mut kernel, &mut other] {
+        kernel.link_delete(Role::Container, near.index).unwrap();
+        create(kernel, Role::Host, "d1", KindSpec::Dummy);
+    }
+    let difference = kernel.snapshot().difference(&other.snapshot());
+    // Which MAC and index the next link gets is of what was, not of what is.
+    assert!(
+        difference.iter().all(|l| l.contains("/d1/mac") || l.contains("/d1/index")),
+        "{difference:#?}"
+    );
+}
+
+#[test]
+fn what_a_document_leaves_out_is_as_the_kernel_makes_it() {
+    let document = json!({ "netns": {
+        "blue": {},
+        "host": { "links": {
+            "br0": { "kind": "bridge", "up": true, "addresses": ["10.1.0.1/24"] },
+            "eth0": { "kind": "dummy", "up": true, "addresses": ["192.0.2.10/24", "2001:db8::1/64"] },
+            "eth0.5": { "kind": "vlan id 5", "parent": "eth0", "up": true },
+            "p0": { "kind": "dummy", "up": true, "master": "br0" },
+        }, "routes": ["default via 192.0.2.1 dev eth0"] },
+    }});
+    let state = node_of(&document).unwrap().snapshot();
+    let host = &state.netns["host"];
+    assert_eq!(host.links["lo"].index, Some(1));
+    assert_eq!(host.links["br0"].oper_up, Some(true));
+    assert_eq!(host.links["p0"].vlans.as_deref(), Some(&["1 pvid untagged".to_owned()][..]));
+    assert_eq!(host.links["eth0.5"].mtu, Some(1500));
+    assert!(
+        host.links["eth0"].addresses.contains(&"2001:db8::1/64 scope 0".to_owned()),
+        "{host:#?}"
+    );
+    for route in [
+        "table 254 0.0.0.0/0 via 192.0.2.1 dev eth0 scope 0 metric 0",
+        "table 254 10.1.0.0/24 dev br0 proto kernel scope 253 src 10.1.0.1 metric 0",
+        "table 254 192.0.2.0/24 dev eth0 proto kernel scope 253 src 192.0.2.10 metric 0",
+    ] {
+        assert!(host.routes.contains(&route.to_owned()), "{route}: {:#?}", host.routes);
+    }
+    assert_eq!(state.netns["blue"].rules.len(), 5);
+    assert_eq!(State::default().difference(&State::from_json(&json!({})).unwrap()), [""; 0]);
+}
+
+#[test]
+fn documents_are_read_strictly() {
+    let link = |link: Value| json!({ "netns": { "host": { "links": { "d0": link } } } });
+    let owner = json!({ "network": "n", "container_id": "c", "ifname": "eth0" });
+    for (document, at, words) in [
+        (json!([]), "the document", "expected"),
+        (json!({ "netz": {} }), "netz", "one of admissions, masquerades, netns"),
+        (json!({ "netns": { "blue": { "link": {} } } }), "netns/blue/link", "links, routes"),
+        (json!({ "netns": { "a/b": {} } }), "netns/a/b", "without \"/\""),
+        (link(json!({ "kind": "dummy", "mtu": "big" })), "netns/host/links/d0/mtu", "expected u32"),
+        (link(json!({ "kind": "dummy", "macs": "x" })), "netns/host/links/d0/macs", "mac_fixed"),
+        (
+            link(json!({ "kind": "dummy", "mac": "02:00" })),
+            "netns/host/links/d0/mac",
+            "02:00:00:00:00:01",
+        ),
+        (link(json!({ "kind": "dumy" })), "netns/host/links/d0/kind", "\"dumy\" is no kind"),
+        (link(json!({ "kind": "loopback" })), "netns/host/links/d0/kind", "for \"lo\" alone"),
+        (link(json!({ "kind": "veth" })), "netns/host/links/d0/kind", "\"parent\" is not said"),
+        (
+            link(json!({ "kind": "vlan id 5", "parent": "d0" })),
+            "netns/host/links/d0/parent",
+            "stands on itself",
+        ),
+        (
+            link(json!({ "kind": "vlan id 4095", "parent": "lo" })),
+            "netns/host/links/d0/kind",
+            "4094",
+        ),
+        (
+            link(json!({ "kind": "dummy", "master": "br9" })),
+            "netns/host/links/d0/master",
+            "\"host/br9\"",
+        ),
+        (
+            link(json!({ "kind": "dummy", "master": "lo" })),
+            "netns/host/links/d0/master",
+            "EOPNOTSUPP",
+        ),
+        (
+            link(json!({ "kind": "dummy", "addresses": ["10.0.0.1"] })),
+            "netns/host/links/d0/addresses/0",
+            "10.1.0.2/24",
+        ),
+        (
+            link(json!({ "kind": "dummy", "addresses": ["10.0.0.1/24 foo"] })),
+            "netns/host/links/d0/addresses/0",
+            "\"foo\"",
+        ),
+        (
+            link(json!({ "kind": "bridge", "vlans": ["4095"] })),
+            "netns/host/links/d0/vlans/0",
+            "1 to 4094",
+        ),
+        (
+            json!({ "netns": { "host": { "routes": ["default dev eth9"] } } }),
+            "netns/host/routes/0",
+            "no such link",
+        ),
+        (
+            json!({ "netns": { "host": { "routes": ["default"] } } }),
+            "netns/host/routes/0",
+            "dev NAME",
+        ),
+        (
+            json!({ "netns": { "host": { "rules": ["from all"] } } }),
+            "netns/host/rules/0",
+            "a number and a colon",
+        ),
+        (
+            json!({ "netns": { "host": { "sysctls": { "net/ipv4/nonesuch": "1" } } } }),
+            "netns/host/sysctls/net/ipv4/nonesuch",
+            "ENOENT",
+        ),
+        (
+            json!({ "masquerades": { "10.0.0.9": { "source": "10.0.0.1/24", "owner": owner } } }),
+            "masquerades/10.0.0.9",
+            "under that key",
+        ),
+        (
+            json!({ "masquerades": { "10.0.0.1": { "source": "10.0.0.1/24" } } }),
+            "masquerades/10.0.0.1",
+            "missing field `owner`",
+        ),
+        (
+            json!({ "masquerades": { "10.0.0.1": { "source": "10.0.0.1/24", "owner": owner, "x": 1 } } }),
+            "masquerades/10.0.0.1/x",
+            "owner, source",
+        ),
+    ] {
+        let refused = node_of(&document).map(|_| document.clone()).unwrap_err();
+        assert!(refused.starts_with(&format!("{at}: ")), "{document}: {refused}");
+        assert!(refused.contains(words) && refused.contains("; write "), "{document}: {refused}");
+    }
 }
