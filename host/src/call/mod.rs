@@ -247,6 +247,8 @@ fn runner(
         world.directories.clone(),
     );
     call.trail = world.trail.clone();
+    let args = job.args.pairs().unwrap_or_default();
+    call.args = args.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     call.prev = job.prev_result.iter().flat_map(|prev| &prev.ips).map(|ip| ip.address).collect();
     Runner::new(world, job, Rc::new(call), plugin, prepared)
 }
