@@ -2,6 +2,7 @@
 
 mod demo;
 mod install;
+mod policy;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,7 @@ fn wasmcni(words: &[&str]) -> Outcome {
     run_as(&wasmcni_binary(), Path::new("/nonexistent"), words)
 }
 
-const COMMANDS: [&str; 4] = ["demo", "install", "plugins", "grants"];
+const COMMANDS: [&str; 5] = ["demo", "install", "plugins", "grants", "policy"];
 
 #[test]
 fn help_knows_every_command_and_every_command_helps() {

@@ -10,6 +10,7 @@ mod failure;
 mod install;
 mod misnamed;
 mod plugins;
+mod policy;
 mod words;
 
 use std::ffi::OsString;
@@ -65,6 +66,10 @@ pub fn run(called: &Called, words: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Install(install) => install::run(install, &mut out),
         Command::Plugins => plugins::list(&directories, &mut out),
         Command::Grants(which) => plugins::grants(which, &directories, &mut out),
+        Command::Policy(policy) => match policy::run(policy, &directories, &mut out) {
+            Ok(status) => return status,
+            Err(failure) => Err(failure),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

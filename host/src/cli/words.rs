@@ -23,6 +23,7 @@ Examples:
   sudo wasmcni install                 do it
   wasmcni plugins                      what each plugin is, its limits, what it may do
   wasmcni grants bridge                the rules that are in force for it
+  wasmcni policy check                 whether your grant files are good: every error, and doubts
   sudo wasmcni doctor                  what the reference plugins left, after a switch
 
 Exit status:
@@ -89,6 +90,12 @@ pub(super) enum Command {
         after_long_help = GRANTS_MORE
     )]
     Grants(Grants),
+    #[command(
+        about = "Check grant files and the node's configuration: every error, by file and line",
+        long_about = POLICY,
+        after_long_help = POLICY_MORE
+    )]
+    Policy(Policy),
 }
 
 impl Command {
@@ -100,6 +107,7 @@ impl Command {
             Self::Install(_) => "install",
             Self::Plugins => "plugins",
             Self::Grants(_) => "grants",
+            Self::Policy(_) => "policy",
         }
     }
 }
@@ -231,6 +239,71 @@ pub(super) struct Grants {
     pub(super) shipped: bool,
 }
 
+const POLICY: &str = "\
+Checks what the node's operator wrote: grant files of plugins and wasmcni.toml. Changes nothing.";
+
+const POLICY_MORE: &str = "\
+Exit status:
+  0  no errors; there may be warnings
+  1  errors
+  2  the command line makes no sense";
+
+const POLICY_CHECK: &str = "\
+Reads grant files as a call reads them, but to the end: every error, as FILE:LINE: what is written,
+what is wrong with it, and what to write instead. Then what makes a good file useless: an owner or
+mode for which calls refuse it, a component pin that does not go with the file's name, an import of
+the plugin that no grant serves, so that it is refused before it starts.
+
+Warnings are of what changes nothing and so is surely not meant: a grant that another one of the file
+covers, one for an act that the plugin does not ask for, one that is never asked for.
+
+Without FILE or DIR it reads /etc/wasmcni/wasmcni.toml and /etc/wasmcni/plugins/*.toml. The name of a
+grant file says which plugin it is for: bridge.toml is for bridge.";
+
+const POLICY_CHECK_MORE: &str = "\
+Examples:
+  wasmcni policy check
+  wasmcni policy check drafts/         all of a directory, before it is installed
+  wasmcni policy check --as bridge draft.toml
+  wasmcni policy check --json          file, line, text, problem, instead of each error
+
+Exit status:
+  0  no errors; there may be warnings
+  1  errors: each on a line of stdout; or a file cannot be read
+  2  the command line makes no sense";
+
+/// `wasmcni policy`
+#[derive(Debug, Args)]
+pub(super) struct Policy {
+    #[command(subcommand)]
+    pub(super) command: PolicyCommand,
+}
+
+/// What `wasmcni policy` does.
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    #[command(
+        about = "Say every error of grant files, with line and what to write, and what is doubtful",
+        long_about = POLICY_CHECK,
+        after_long_help = POLICY_CHECK_MORE
+    )]
+    Check(PolicyCheck),
+}
+
+/// `wasmcni policy check`
+#[derive(Debug, Args)]
+pub(super) struct PolicyCheck {
+    /// Files, and directories whose *.toml are meant; without any, those of the node
+    #[arg(value_name = "FILE|DIR")]
+    pub(super) paths: Vec<PathBuf>,
+    /// The plugin that a grant file is for, whatever the file's name
+    #[arg(long = "as", value_name = "NAME", requires = "paths")]
+    pub(super) plugin: Option<String>,
+    /// As JSON: files (file, errors, warnings), errors, warnings
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -247,17 +320,24 @@ mod tests {
         let mut all = Line::command();
         all.build();
         let mut texts = vec![all.render_long_help().to_string()];
-        for command in all.get_subcommands_mut() {
-            assert!(command.get_about().is_some());
-            let text = command.render_long_help().to_string();
-            assert!(text.contains("Exit status:"), "{}", command.get_name());
-            texts.push(text);
+        fn walk(command: &mut clap::Command, texts: &mut Vec<String>) {
+            for command in command.get_subcommands_mut() {
+                assert!(command.get_about().is_some());
+                let text = command.render_long_help().to_string();
+                let name = command.get_name();
+                assert!(name == "help" || text.contains("Exit status:"), "{name}");
+                texts.push(text);
+                walk(command, texts);
+            }
         }
+        walk(&mut all, &mut texts);
         for line in texts.iter().flat_map(|text| text.lines()) {
             assert!(line.chars().count() <= 100, "{line}");
         }
         let top = texts.first().unwrap();
-        for part in ["demo", "doctor", "install", "plugins", "grants", "trust boundary", "Files:"] {
+        for part in
+            ["demo", "doctor", "install", "plugins", "grants", "policy", "trust boundary", "Files:"]
+        {
             assert!(top.contains(part), "{part}");
         }
     }
@@ -270,6 +350,7 @@ mod tests {
             &["wasmcni", "install", "--dir", "x"],
             &["wasmcni", "plugins"],
             &["wasmcni", "grants", "bridge"],
+            &["wasmcni", "policy", "check", "--as", "bridge", "x"],
         ] {
             let line = Line::try_parse_from(words).unwrap();
             assert_eq!(Some(&line.command.name()), words.get(1));
