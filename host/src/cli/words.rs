@@ -254,11 +254,11 @@ what is wrong with it, and what to write instead. Then what makes a good file us
 mode for which calls refuse it, a component pin that does not go with the file's name, an import of
 the plugin that no grant serves, so that it is refused before it starts.
 
-Warnings are of what changes nothing and so is surely not meant: a grant that another one of the file
-covers, one for an act that the plugin does not ask for, one that is never asked for.
+Warnings are of what changes nothing and so is surely not meant: a grant that another one of the
+file covers, one for an act that the plugin does not ask for, one that is never asked for.
 
-Without FILE or DIR it reads /etc/wasmcni/wasmcni.toml and /etc/wasmcni/plugins/*.toml. The name of a
-grant file says which plugin it is for: bridge.toml is for bridge.";
+Without FILE or DIR it reads /etc/wasmcni/wasmcni.toml and /etc/wasmcni/plugins/*.toml. The name
+of a grant file says which plugin it is for: bridge.toml is for bridge.";
 
 const POLICY_CHECK_MORE: &str = "\
 Examples:
