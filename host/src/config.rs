@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use crate::names::PluginName;
 
+/// The node's configuration, in the directory of configurations.
+pub const FILE: &str = "wasmcni.toml";
+
 /// Largest file that is read, in octets.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -44,6 +47,15 @@ pub enum ConfigError {
         /// What is wrong, where, and what to write.
         reason: String,
     },
+}
+
+/// What is wrong with the text of the node's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong, and what to write.
+    pub reason: String,
 }
 
 /// What the operator says about this node. A missing file says nothing.
@@ -94,13 +106,26 @@ impl Config {
     /// # Errors
     /// When there is a file and it cannot be used: nothing is assumed in its place.
     pub fn read(dir: &Path) -> Result<Self, ConfigError> {
-        let path = dir.join("wasmcni.toml");
+        let path = dir.join(FILE);
         let Some(text) = read_trusted(&path)? else { return Ok(Self::default()) };
-        let invalid = |reason: String| ConfigError::Invalid { path: path.clone(), reason };
-        let config: Self = toml::from_str(&text).map_err(|e| invalid(e.to_string()))?;
+        Self::parse(&text).map_err(|wrong| ConfigError::Invalid { path, reason: wrong.reason })
+    }
+
+    /// Reads the text of it.
+    ///
+    /// # Errors
+    /// What is wrong first.
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
+        let config: Self = toml::from_str(text).map_err(|e| {
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            Wrong { line: before.matches('\n').count() + 1, reason: e.to_string() }
+        })?;
         for native in &config.natives {
-            PluginName::try_from(native.as_str())
-                .map_err(|e| invalid(format!("natives: {native:?}: {e}")))?;
+            PluginName::try_from(native.as_str()).map_err(|e| {
+                let line = text.lines().position(|line| line.contains(native.as_str()));
+                let reason = format!("natives: {native:?}: {e}");
+                Wrong { line: line.unwrap_or_default() + 1, reason }
+            })?;
         }
         Ok(config)
     }
@@ -143,11 +168,35 @@ pub fn names_in(path: &Path) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// A file of the operator's, as it was found.
+#[derive(Debug)]
+pub struct Found {
+    /// What it says.
+    pub text: String,
+    /// Why nothing of it counts, whatever it says.
+    pub untrusted: Option<ConfigError>,
+}
+
 /// Reads a file that nobody but root (or, in a user namespace, this process's user) can write.
 fn read_trusted(path: &Path) -> Result<Option<String>, ConfigError> {
+    match find(path)? {
+        None => Ok(None),
+        Some(Found { untrusted: Some(error), .. }) => Err(error),
+        Some(Found { text, untrusted: None }) => Ok(Some(text)),
+    }
+}
+
+/// Reads a file, whoever could have written it; `None`: there is none.
+///
+/// # Errors
+/// When there is a file and it cannot be read.
+pub fn find(path: &Path) -> Result<Option<Found>, ConfigError> {
     let fail = |source| ConfigError::Io { path: path.to_owned(), source };
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+    let Some(name) = path.file_name() else { return Ok(None) };
+    // The parent of a name alone is the empty path: the current directory.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let missing = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
+    let parent = parent.unwrap_or(Path::new("."));
     let dir = match Dir::open_ambient_dir(parent, ambient_authority()) {
         Err(e) if missing(&e) => return Ok(None),
         other => other.map_err(fail)?,
@@ -158,10 +207,40 @@ fn read_trusted(path: &Path) -> Result<Option<String>, ConfigError> {
     };
     let seen = file.metadata().map_err(fail)?;
     let (owner, mode) = (seen.uid(), seen.mode() & 0o7777);
-    if !(owner == 0 || owner == nix::unistd::geteuid().as_raw()) || mode & 0o022 != 0 {
-        return Err(ConfigError::Untrusted { path: path.to_owned(), owner, mode });
+    let trusted = (owner == 0 || owner == nix::unistd::geteuid().as_raw()) && mode & 0o022 == 0;
+    let untrusted =
+        (!trusted).then(|| ConfigError::Untrusted { path: path.to_owned(), owner, mode });
+    if seen.len() > MAX_BYTES {
+        let reason = format!("{} octets; at most {MAX_BYTES} are read", seen.len());
+        return Err(ConfigError::Invalid { path: path.to_owned(), reason });
     }
     let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(fail)?;
-    Ok(Some(text))
+    // What grows meanwhile is not cut: half a file may say something else.
+    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(fail)?;
+    if u64::try_from(read).is_ok_and(|read| read > MAX_BYTES) {
+        let reason = format!("it grows; at most {MAX_BYTES} octets are read");
+        return Err(ConfigError::Invalid { path: path.to_owned(), reason });
+    }
+    Ok(Some(Found { text, untrusted }))
+}
+
+/// The files of a directory whose names end in `.toml`, by name; `None`: there is no such directory.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn files(path: &Path) -> Result<Option<Vec<PathBuf>>, ConfigError> {
+    let fail = |source| ConfigError::Io { path: path.to_owned(), source };
+    let dir = match Dir::open_ambient_dir(path, ambient_authority()) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(fail)?,
+    };
+    let mut all = Vec::new();
+    for entry in dir.entries().map_err(fail)? {
+        let name = PathBuf::from(entry.map_err(fail)?.file_name());
+        if name.extension().is_some_and(|extension| extension == "toml") {
+            all.push(path.join(name));
+        }
+    }
+    all.sort();
+    Ok(Some(all))
 }

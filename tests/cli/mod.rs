@@ -7,6 +7,7 @@ mod install;
 mod installed;
 mod plan;
 mod plugin;
+mod policy;
 mod policy_tests;
 mod snapshot;
 
@@ -98,9 +99,9 @@ fn wasmcni(words: &[&str]) -> Outcome {
     run_as(&wasmcni_binary(), Path::new("/nonexistent"), words)
 }
 
-const COMMANDS: [&str; 10] = [
-    "demo", "explain", "install", "inspect", "plugin", "plugins", "grants", "plan", "test",
-    "snapshot",
+const COMMANDS: [&str; 11] = [
+    "demo", "explain", "install", "inspect", "plugin", "plugins", "grants", "plan", "policy",
+    "test", "snapshot",
 ];
 
 #[test]

@@ -51,6 +51,7 @@ pub(crate) struct Lab {
     pub(crate) machine: Machine,
     root: PathBuf,
     plugins: Vec<Bundled>,
+    args: String,
 }
 
 /// What came of a call.
@@ -94,7 +95,19 @@ impl Lab {
         // Of a former process with this number that was stopped.
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(&root).unwrap();
-        Self { machine, root, plugins: BUNDLED.to_vec() }
+        Self { machine, root, plugins: BUNDLED.to_vec(), args: String::new() }
+    }
+
+    /// With this as CNI_ARGS of all further calls.
+    pub(crate) fn set_args(&mut self, args: &str) {
+        args.clone_into(&mut self.args);
+    }
+
+    /// Gives a plugin these grants in place of the ones that it was shipped with.
+    pub(crate) fn grants(&self, plugin: &str, text: &str) {
+        let dir = self.directories().config.join("plugins");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(format!("{plugin}.toml")), text).unwrap();
     }
 
     /// With a further plugin to delegate to.
@@ -153,6 +166,7 @@ impl Lab {
                 "CNI_NETNS" => return Some(format!("{NETNS}/blue")),
                 "CNI_IFNAME" => "eth0",
                 "CNI_PATH" => "/nonexistent",
+                "CNI_ARGS" => &self.args,
                 _ => return None,
             };
             Some(value.to_owned())

@@ -277,7 +277,11 @@ fn what_no_grant_gives_is_refused() {
         fs::create_dir_all(&dir).unwrap();
         let conf = l2(json!({ "bridge": "br0" }));
         for (from, to, named) in [
-            ("kind = \"tap\"", "kind = \"dummy\"", "link.create kind=tap name=\"eth0\""),
+            (
+                "kind = \"tap\"\nname = \"@ifname\"\nowner = \"any\"\ngroup = \"any\"",
+                "kind = \"dummy\"\nname = \"@ifname\"",
+                "link.create kind=tap name=\"eth0\"",
+            ),
             (
                 "master = \"@config.bridge\"",
                 "master = \"br1\"",

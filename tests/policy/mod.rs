@@ -5,18 +5,22 @@
 //! says with which error.
 
 mod imports;
+mod neighbours;
+mod page;
+mod properties;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use wasmcni::kernel::Role;
-use wasmcni::policy::{Facts, Grants, OPS, Op, parse};
+use wasmcni::policy::{Facts, Grants, OPS, Op, check, parse};
 
 /// What the variables of all files here stand for: network `net`, `eth0` in the container, a
 /// configuration with `bridge = "br0"`, `ipam.type = "host-local"` and no `ipam.dataDir`; the attachment
 /// made `veth1`; `veth3` is the node's end of the container's veth, `prevResult` has 10.1.2.5/24 and
-/// 10.9.0.7/24, and the default route leaves by `ens3`.
+/// 10.9.0.7/24, and the default route leaves by `ens3`; CNI_ARGS has
+/// K8S_POD_NAMESPACE=team-a, TWICE=a, TWICE=b and EMPTY=.
 fn with_facts<T>(run: impl Fn(&Facts<'_>) -> T) -> T {
     let config = |path: &str| match path {
         "bridge" => Some("br0".to_owned()),
@@ -28,6 +32,15 @@ fn with_facts<T>(run: impl Fn(&Facts<'_>) -> T) -> T {
     let own = |name: &str| name == "veth1";
     let peer = || Some("veth3".to_owned());
     let leads_out = |name: &str| name == "ens3";
+    let args = |key: &str| {
+        let values: &[&str] = match key {
+            "K8S_POD_NAMESPACE" => &["team-a"],
+            "TWICE" => &["a", "b"],
+            "EMPTY" => &[""],
+            _ => &[],
+        };
+        values.iter().map(|value| (*value).to_owned()).collect()
+    };
     run(&Facts {
         ifname: "eth0",
         config: &config,
@@ -37,6 +50,7 @@ fn with_facts<T>(run: impl Fn(&Facts<'_>) -> T) -> T {
         prev: &prev,
         ipam: &ipam,
         network: "net",
+        args: &args,
     })
 }
 
@@ -79,6 +93,8 @@ fn refused_files_fail_with_what_they_say() {
         let error = parse(&text, "policy.toml").err().unwrap_or_else(|| panic!("{name} is read"));
         assert_eq!(Some(error.to_string().as_str()), expected, "{name}");
         assert!(!error.text.is_empty() && !error.problem.is_empty() && !error.instead.is_empty());
+        let all = check(&text, "policy.toml").unwrap_err();
+        assert!(all.contains(&error), "{name}: {all:?}");
     }
 }
 
@@ -98,7 +114,9 @@ fn every_accept_has_its_refuse() {
 
 #[test]
 fn no_file_is_forgotten() {
-    let known = ["accept", "imports.rs", "mod.rs", "refuse"].map(PathBuf::from);
+    let known =
+        ["accept", "imports.rs", "mod.rs", "neighbours.rs", "page.rs", "properties.rs", "refuse"];
+    let known = known.map(PathBuf::from);
     let here = directory(&repository().join("tests/policy"));
     let names: Vec<&Path> = here.iter().map(|path| Path::new(path.file_name().unwrap())).collect();
     assert_eq!(names, known.each_ref().map(PathBuf::as_path));

@@ -259,6 +259,8 @@ fn runner(
     );
     let audited = world.audit.as_ref().map(Audit::trail);
     call.trail = audited.unwrap_or(&world.trail).clone();
+    let args = job.args.pairs().unwrap_or_default();
+    call.args = args.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     call.prev = job.prev_result.iter().flat_map(|prev| &prev.ips).map(|ip| ip.address).collect();
     Runner::new(world, job, Rc::new(call), plugin, prepared)
 }

@@ -15,6 +15,7 @@ mod misnamed;
 mod plan;
 mod plugin;
 mod plugins;
+mod policy;
 mod snapshot;
 mod test;
 mod trial;
@@ -86,6 +87,10 @@ pub fn run(called: &Called, words: impl Iterator<Item = OsString>) -> ExitCode {
             Err(failure) => Err(failure),
         },
         Command::Snapshot(options) => snapshot::run(options, &directories, &mut out),
+        Command::Policy(policy) => match policy::run(policy, &directories, &mut out) {
+            Ok(status) => return status,
+            Err(failure) => Err(failure),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -37,6 +37,7 @@ Examples:
                                        install it with the rights that it asks for
   wasmcni plan --conf net.conflist     what attaching a container would do, and which rules allow it
   wasmcni test policy/                 run tests of configurations, grants and plugins, without root
+  wasmcni policy check                 whether your grant files are good: every error, and doubts
   sudo wasmcni doctor                  what the reference plugins left, after a switch
 
 Exit status:
@@ -141,6 +142,12 @@ pub(super) enum Command {
         after_long_help = SNAPSHOT_MORE
     )]
     Snapshot(Snapshot),
+    #[command(
+        about = "Check grant files and the node's configuration: every error, by file and line",
+        long_about = POLICY,
+        after_long_help = POLICY_MORE
+    )]
+    Policy(Policy),
 }
 
 impl Command {
@@ -158,6 +165,7 @@ impl Command {
             Self::Plan(_) => "plan",
             Self::Test(_) => "test",
             Self::Snapshot(_) => "snapshot",
+            Self::Policy(_) => "policy",
         }
     }
 }
@@ -356,6 +364,71 @@ pub(super) struct Plan {
     pub(super) json: bool,
 }
 
+const POLICY: &str = "\
+Checks what the node's operator wrote: grant files of plugins and wasmcni.toml. Changes nothing.";
+
+const POLICY_MORE: &str = "\
+Exit status:
+  0  no errors; there may be warnings
+  1  errors
+  2  the command line makes no sense";
+
+const POLICY_CHECK: &str = "\
+Reads grant files as a call reads them, but to the end: every error, as FILE:LINE: what is written,
+what is wrong with it, and what to write instead. Then what makes a good file useless: an owner or
+mode for which calls refuse it, a component pin that does not go with the file's name, an import of
+the plugin that no grant serves, so that it is refused before it starts.
+
+Warnings are of what changes nothing and so is surely not meant: a grant that another one of the
+file covers, one for an act that the plugin does not ask for, one that is never asked for.
+
+Without FILE or DIR it reads /etc/wasmcni/wasmcni.toml and /etc/wasmcni/plugins/*.toml. The name
+of a grant file says which plugin it is for: bridge.toml is for bridge.";
+
+const POLICY_CHECK_MORE: &str = "\
+Examples:
+  wasmcni policy check
+  wasmcni policy check drafts/         all of a directory, before it is installed
+  wasmcni policy check --as bridge draft.toml
+  wasmcni policy check --json          file, line, text, problem, instead of each error
+
+Exit status:
+  0  no errors; there may be warnings
+  1  errors: each on a line of stdout; or a file cannot be read
+  2  the command line makes no sense";
+
+/// `wasmcni policy`
+#[derive(Debug, Args)]
+pub(super) struct Policy {
+    #[command(subcommand)]
+    pub(super) command: PolicyCommand,
+}
+
+/// What `wasmcni policy` does.
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    #[command(
+        about = "Say every error of grant files, with line and what to write, and what is doubtful",
+        long_about = POLICY_CHECK,
+        after_long_help = POLICY_CHECK_MORE
+    )]
+    Check(PolicyCheck),
+}
+
+/// `wasmcni policy check`
+#[derive(Debug, Args)]
+pub(super) struct PolicyCheck {
+    /// Files, and directories whose *.toml are meant; without any, those of the node
+    #[arg(value_name = "FILE|DIR")]
+    pub(super) paths: Vec<PathBuf>,
+    /// The plugin that a grant file is for, whatever the file's name
+    #[arg(long = "as", value_name = "NAME", requires = "paths")]
+    pub(super) plugin: Option<String>,
+    /// As JSON: files (file, errors, warnings), errors, warnings
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// The verbs of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum PlannedVerb {
@@ -460,12 +533,17 @@ mod tests {
         let mut all = Line::command();
         all.build();
         let mut texts = vec![all.render_long_help().to_string()];
-        for command in all.get_subcommands_mut() {
-            assert!(command.get_about().is_some());
-            let text = command.render_long_help().to_string();
-            assert!(text.contains("Exit status:"), "{}", command.get_name());
-            texts.push(text);
+        fn walk(command: &mut clap::Command, texts: &mut Vec<String>) {
+            for command in command.get_subcommands_mut() {
+                assert!(command.get_about().is_some());
+                let text = command.render_long_help().to_string();
+                let name = command.get_name();
+                assert!(name == "help" || text.contains("Exit status:"), "{name}");
+                texts.push(text);
+                walk(command, texts);
+            }
         }
+        walk(&mut all, &mut texts);
         for line in texts.iter().flat_map(|text| text.lines()) {
             assert!(line.chars().count() <= 100, "{line}");
         }
@@ -479,6 +557,7 @@ mod tests {
             "plan",
             "test",
             "snapshot",
+            "policy",
             "trust boundary",
             "Files:",
         ] {
@@ -497,6 +576,7 @@ mod tests {
             &["wasmcni", "plan", "--conf", "x", "--verb", "check"],
             &["wasmcni", "test", "x", "--format", "tap"],
             &["wasmcni", "snapshot", "--netns", "blue", "--netns", "red"],
+            &["wasmcni", "policy", "check", "--as", "bridge", "x"],
         ] {
             let line = Line::try_parse_from(words).unwrap();
             assert_eq!(Some(&line.command.name()), words.get(1));

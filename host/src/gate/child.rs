@@ -54,6 +54,24 @@ impl NewKind {
         }
     }
 
+    /// How it shares its parent, as ip-link(8) has it.
+    fn mode(&self) -> Option<&'static str> {
+        match self {
+            Self::Dummy | Self::Vlan { .. } => None,
+            Self::Ipvlan { mode, .. } => Some(match mode {
+                IpvlanMode::L2 => "l2",
+                IpvlanMode::L3 => "l3",
+                IpvlanMode::L3s => "l3s",
+            }),
+            Self::Macvlan { mode, .. } => Some(match mode {
+                MacvlanMode::Private => "private",
+                MacvlanMode::Vepa => "vepa",
+                MacvlanMode::Bridge => "bridge",
+                MacvlanMode::Passthru => "passthru",
+            }),
+        }
+    }
+
     fn parent(&self) -> Option<&LinkHandle> {
         match self {
             Self::Dummy => None,
@@ -100,6 +118,9 @@ impl Gate {
         }
         if let NewKind::Vlan { id, .. } = kind {
             op = op.number("vlan", (*id).into());
+        }
+        if let Some(mode) = kind.mode() {
+            op = op.text("mode", mode);
         }
         self.permit(&op)?;
         let name =

@@ -222,10 +222,15 @@ impl Gate {
         change: LinkChange,
     ) -> Result<()> {
         let mut wanted = Op::new(op);
-        if let LinkChange::Mtu(mtu) = change {
-            wanted = wanted.number("mtu", mtu);
+        if let LinkChange::Mtu(mtu) = &change {
+            wanted = wanted.number("mtu", *mtu);
         }
-        self.permit_on(link, wanted)?;
+        if let LinkChange::Mac(mac) = &change {
+            wanted = wanted.in_netns(link.role).text("name", link.name.as_str());
+            self.permit_unless_own(link, wanted.text("mac", mac.to_string()))?;
+        } else {
+            self.permit_on(link, wanted)?;
+        }
         self.change_link(link, change)
     }
 

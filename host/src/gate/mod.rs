@@ -97,6 +97,8 @@ pub struct Call {
     pub adding: bool,
     /// Name of the network.
     pub network: String,
+    /// The pairs of CNI_ARGS; none, if it cannot be read.
+    pub(crate) args: Vec<(String, String)>,
     /// The network configuration.
     pub configuration: Node,
     /// When the call has to be over.
@@ -135,6 +137,7 @@ impl Call {
             attachment,
             adding,
             network,
+            args: Vec::new(),
             configuration,
             deadline,
             directories,
@@ -225,6 +228,10 @@ impl Gate {
         let ifname = self.call.attachment.as_ref().map_or("", |a| a.ifname.as_str());
         let peer = || self.peer().filter(|_| role == Role::Host).map(|name| name.to_string());
         let leads_out = |name: &str| self.leads_out(child::parents_netns(op), name);
+        let args = |key: &str| {
+            let of_key = self.call.args.iter().filter(|(name, _)| name == key);
+            of_key.map(|(_, value)| value.clone()).collect()
+        };
         let facts = Facts {
             ifname,
             config: &config,
@@ -234,6 +241,7 @@ impl Gate {
             prev: &self.call.prev,
             ipam: &ipam,
             network: &self.call.network,
+            args: &args,
         };
         let trail = &self.call.trail;
         match self.grants.allow(op, &facts) {
@@ -279,6 +287,11 @@ impl Gate {
     /// Permission for what may be done freely to one's own link.
     fn permit_on(&self, link: &LinkHandle, op: Op) -> Result<()> {
         let op = op.in_netns(link.role).text("name", link.name.as_str());
+        self.permit_unless_own(link, op)
+    }
+
+    /// The same for an act that names the link already.
+    fn permit_unless_own(&self, link: &LinkHandle, op: Op) -> Result<()> {
         if self.own(link) {
             self.call.trail.own(self.plugin(), &op);
             return Ok(());

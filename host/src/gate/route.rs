@@ -13,7 +13,8 @@ const MAIN: u32 = 254;
 impl Gate {
     /// Adds a route over a link.
     pub fn add_route(&mut self, role: Role, route: RouteSpec, dev: &LinkHandle) -> Result<()> {
-        self.permit(&named("route.add", role, &route, dev))?;
+        let op = named("route.add", role, &route, dev);
+        self.permit(&route.gateway.into_iter().fold(op, |op, via| op.net("via", via.into())))?;
         let route = RouteSpec { link: Some(dev.index), ..route };
         if self.own(dev) {
             return self.act_on_own(|kernel| kernel.route_add(role, &route));

@@ -26,9 +26,12 @@ pub struct NewTap {
 impl Gate {
     /// Makes a tap.
     pub fn create_tap(&mut self, role: Role, wanted: &NewTap) -> Result<LinkHandle> {
-        let name = self.may_create(role, "tap", &wanted.name)?;
-        let at = self.place(role)?;
         let NewTap { multi_queue, owner, group, .. } = *wanted;
+        let name = self.may_create_with(role, "tap", &wanted.name, |op| {
+            let op = owner.into_iter().fold(op, |op, id| op.number("owner", id));
+            group.into_iter().fold(op, |op, id| op.number("group", id))
+        })?;
+        let at = self.place(role)?;
         let spec = LinkSpec {
             name,
             mtu: wanted.mtu,

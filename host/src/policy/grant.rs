@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::denied::{Denied, Nearest};
 use super::limits::Limits;
 use super::op::{self, Need, Op, OpKind, Value};
-use super::pattern::{Facts, Pattern};
+use super::pattern::{Facts, Pattern, TextPattern};
 use crate::kernel::Role;
 
 /// One rule that permits something.
@@ -27,6 +27,8 @@ pub struct Grant {
     pub(super) rules: Vec<Rule>,
     /// `None`: whatever the network.
     pub(super) networks: Option<Rule>,
+    /// What CNI_ARGS has to say; empty: whatever it says.
+    pub(super) args: Vec<ArgRule>,
     pub(super) line: u32,
     /// The whole policy file.
     #[serde(skip)]
@@ -39,6 +41,17 @@ pub struct Grant {
 pub(super) struct Rule {
     pub(super) key: &'static str,
     pub(super) pattern: Pattern,
+    /// The value's place in the source.
+    pub(super) span: Range<usize>,
+}
+
+/// What a grant says of one key of CNI_ARGS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ArgRule {
+    #[serde(borrow = "'static")]
+    pub(super) name: Cow<'static, str>,
+    /// Of which one has to match.
+    pub(super) any: Vec<TextPattern>,
     /// The value's place in the source.
     pub(super) span: Range<usize>,
 }
@@ -102,9 +115,14 @@ impl Grants {
     }
 
     fn deny(&self, op: &Op, facts: &Facts<'_>) -> Denied {
-        let of_the_act = self.grants.iter().filter(|grant| grant.kind.name == op.name);
+        let of_the_act = || self.grants.iter().filter(|grant| grant.kind.name == op.name);
+        let for_some = of_the_act().any(|grant| grant.networks.is_some() || !grant.args.is_empty());
         // `rev`, since of equals `max_by_key` takes the last.
-        let nearest = of_the_act.rev().max_by_key(|grant| grant.nearness(op, facts));
+        let nearest = of_the_act().rev().max_by_key(|grant| {
+            let (is_for_it, near) = grant.nearness(op, facts);
+            // What other networks and tenants may do is no help to this one.
+            (for_some && is_for_it, near)
+        });
         Denied {
             plugin: String::new(),
             wanted: op.to_string(),
@@ -115,10 +133,14 @@ impl Grants {
     }
 }
 
+/// Of two grants the one with the greater is nearer.
+type Nearness = (usize, Reverse<usize>, Option<usize>);
+
 /// One thing in which an act and a grant have to agree.
 enum Check<'a> {
     Netns,
     Networks(&'a Rule),
+    Arg(&'a ArgRule),
     Rule(&'a Rule),
     /// The act is about a key that the grant leaves out.
     LeftOut(&'a str),
@@ -154,7 +176,10 @@ impl Grant {
     /// Whether it says the same as another.
     pub(super) fn repeats(&self, other: &Self) -> bool {
         let same = |a: &Rule, b: &Rule| a.key == b.key && a.pattern == b.pattern;
+        let same_arg = |(a, b): (&ArgRule, &ArgRule)| a.name == b.name && a.any == b.any;
         self.kind.name == other.kind.name
+            && self.args.len() == other.args.len()
+            && self.args.iter().zip(&other.args).all(same_arg)
             && self.netns == other.netns
             && self.rules.len() == other.rules.len()
             && self.rules.iter().zip(&other.rules).all(|(a, b)| same(a, b))
@@ -182,11 +207,16 @@ impl Grant {
             let network = Value::Text(facts.network.to_owned());
             (Check::Networks(rule), rule.pattern.matches(&network, facts))
         });
-        let rules = self.rules.iter().map(|rule| {
+        let args = self.args.iter().map(|arg| (Check::Arg(arg), arg.fits(facts)));
+        let rules = self.rules.iter().filter_map(|rule| {
             let mut values = op.values.iter().filter(|(key, _)| *key == rule.key).peekable();
+            let need = self.kind.key(rule.key).map(|k| k.need);
+            if values.peek().is_none() && matches!(need, Some(Need::IfAsked(_))) {
+                return None;
+            }
             let fits = values.peek().is_some()
                 && values.all(|(_, value)| rule.pattern.matches(value, facts));
-            (Check::Rule(rule), fits)
+            Some((Check::Rule(rule), fits))
         });
         let left_out = op
             .values
@@ -196,43 +226,61 @@ impl Grant {
                 Some(Need::Else(number)) => {
                     (Check::Else(key, number), *value == Value::Number(number))
                 }
-                Some(Need::Always | Need::OfKinds(_)) | None => (Check::LeftOut(key), false),
+                Some(Need::Always | Need::OfKinds(_) | Need::IfAsked(_)) | None => {
+                    (Check::LeftOut(key), false)
+                }
             });
-        netns.into_iter().chain(networks).chain(rules).chain(left_out)
+        netns.into_iter().chain(networks).chain(args).chain(rules).chain(left_out)
     }
 
-    /// How much fits, how little does not, and how far down the keys the first misfit is: what an act
-    /// is about stands before how.
-    fn nearness(&self, op: &Op, facts: &Facts<'_>) -> (usize, Reverse<usize>, Option<usize>) {
-        let fits = self.checks(op, facts).filter(|(_, fits)| *fits).count();
-        let misfits = self.checks(op, facts).filter(|(_, fits)| !fits).count();
-        (fits, Reverse(misfits), self.checks(op, facts).position(|(_, fits)| !fits))
+    /// Whether it is for such calls at all, and in that netns; and how near it is: how much fits, how little
+    /// does not, and how far down the keys the first misfit is, since what an act is about stands before how.
+    fn nearness(&self, op: &Op, facts: &Facts<'_>) -> (bool, Nearness) {
+        let (mut is_for_it, mut near) = (true, (0, Reverse(0), None));
+        for (place, (check, fits)) in self.checks(op, facts).enumerate() {
+            if fits {
+                near.0 += 1;
+                continue;
+            }
+            near.1.0 += 1;
+            near.2 = near.2.or(Some(place));
+            is_for_it &= !matches!(check, Check::Netns | Check::Networks(_) | Check::Arg(_));
+        }
+        (is_for_it, near)
     }
 
     fn nearest(&self, op: &Op, facts: &Facts<'_>) -> Nearest {
         let (mut keys, mut silent, mut places) = (Vec::new(), Vec::new(), String::new());
-        for (check, _) in self.checks(op, facts).filter(|(_, fits)| !fits) {
+        let mut calls = String::new();
+        for (check, fits) in self.checks(op, facts) {
             match check {
+                // Said in any case: it is for these calls that the rest holds.
+                Check::Networks(rule) => {
+                    calls.push_str(&format!(" on networks {}", self.written(&rule.span)));
+                }
+                Check::Arg(arg) => {
+                    let here = if fits { String::new() } else { arg.here(facts) };
+                    let written = self.written(&arg.span);
+                    calls.push_str(&format!(" for args.{} {written}{here}", arg.name));
+                }
+                _ if fits => {}
                 Check::Netns => match self.netns {
                     Some(netns) => places.push_str(&format!(" in {netns}")),
                     None => places.push_str(" in one netns"),
                 },
-                Check::Networks(rule) => {
-                    places.push_str(&format!(" on networks {}", self.written(rule)));
-                }
                 Check::Rule(rule) => {
                     let here = rule.pattern.resolved(facts);
                     let here = here.map_or(String::new(), |text| format!(" (here {text})"));
-                    keys.push(format!("{} {}{here}", rule.key, self.written(rule)));
+                    keys.push(format!("{} {}{here}", rule.key, self.written(&rule.span)));
                 }
                 Check::Else(key, number) => keys.push(format!("{key} {number}")),
                 Check::LeftOut(key) => silent.push(key),
             }
         }
         let mut phrases = Vec::new();
-        if !keys.is_empty() || !places.is_empty() {
+        if !keys.is_empty() || !places.is_empty() || !calls.is_empty() {
             let keys = if keys.is_empty() { "it".to_owned() } else { keys.join(" and ") };
-            phrases.push(format!("allows {keys}{places}"));
+            phrases.push(format!("allows {keys}{places}{calls}"));
         }
         if !silent.is_empty() {
             phrases.push(format!("says nothing of {}", silent.join(" and ")));
@@ -241,8 +289,27 @@ impl Grant {
     }
 
     /// A value as the file has it, on one line.
-    fn written(&self, rule: &Rule) -> String {
-        let text = self.source.get(rule.span.clone()).unwrap_or_default();
+    pub(super) fn written(&self, span: &Range<usize>) -> String {
+        let text = self.source.get(span.clone()).unwrap_or_default();
         text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl ArgRule {
+    /// Said once, and with a value: of two values nobody knows which one others go by.
+    fn fits(&self, facts: &Facts<'_>) -> bool {
+        match (facts.args)(&self.name).as_slice() {
+            [value] => !value.is_empty() && self.any.iter().any(|p| p.matches(value, facts)),
+            _ => false,
+        }
+    }
+
+    fn here(&self, facts: &Facts<'_>) -> String {
+        let values: Vec<String> =
+            (facts.args)(&self.name).iter().map(|value| format!("{value:?}")).collect();
+        if values.is_empty() {
+            return " (here none)".to_owned();
+        }
+        format!(" (here {})", values.join(" and "))
     }
 }

@@ -2,6 +2,7 @@
 
 mod compiled;
 mod denied;
+mod doubts;
 mod grant;
 mod limits;
 mod op;
@@ -10,8 +11,9 @@ mod pattern;
 
 pub use compiled::{decode, encode};
 pub use denied::{Denied, Nearest};
+pub use doubts::{Doubt, doubts};
 pub use grant::{ComponentPin, Grant, Grants};
 pub use limits::Limits;
-pub use op::{IMPORTS, OPS, Op, OpKind, Value, ops_of};
-pub use parse::{PolicyError, parse};
+pub use op::{Holds, IMPORTS, Key, Need, OPS, Op, OpKind, Value, ops_of};
+pub use parse::{PolicyError, check, parse};
 pub use pattern::Facts;

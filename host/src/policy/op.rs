@@ -132,6 +132,8 @@ pub enum Holds {
     Word(&'static [&'static str]),
     /// A path below `net/`, as below `/proc/sys`.
     SysctlKey,
+    /// A link's address, six octets as `02:00:5e:10:00:01`.
+    Mac,
     /// Any other text.
     Text,
     /// An absolute path.
@@ -153,6 +155,9 @@ pub enum Need {
     OfKinds(&'static [&'static str]),
     /// Left out, it gives this number alone.
     Else(u32),
+    /// Left out, it gives acts that say nothing of it; said, these too. Of these kinds, if there are any;
+    /// it cannot say it for others.
+    IfAsked(&'static [&'static str]),
 }
 
 impl OpKind {
@@ -201,7 +206,7 @@ impl Holds {
     #[must_use]
     pub fn any(self) -> &'static str {
         match self {
-            Self::Link | Self::Plugin | Self::Word(_) | Self::Text => "*",
+            Self::Link | Self::Plugin | Self::Word(_) | Self::Mac | Self::Text => "*",
             Self::SysctlKey => "net/**",
             Self::Path => "/**",
             Self::Net | Self::Destination | Self::Number(..) => "any",
@@ -216,6 +221,10 @@ pub(super) const LINK_KINDS: &[&str] =
 /// Those that sit on another link.
 const CHILDREN: &[&str] = &["ipvlan", "macvlan", "vlan"];
 
+/// How links share their parent, ip-link(8): ipvlan's, and macvlan's. `passthru` takes all that the parent
+/// receives.
+const MODES: &[&str] = &["l2", "l3", "l3s", "bridge", "passthru", "private", "vepa"];
+
 /// `RT_TABLE_MAIN`, rtnetlink(7).
 const MAIN_TABLE: u32 = 254;
 
@@ -225,6 +234,10 @@ const fn must(name: &'static str, holds: Holds) -> Key {
 
 const fn of_kinds(name: &'static str, holds: Holds, kinds: &'static [&'static str]) -> Key {
     Key { name, holds, need: Need::OfKinds(kinds) }
+}
+
+const fn if_asked(name: &'static str, holds: Holds, kinds: &'static [&'static str]) -> Key {
+    Key { name, holds, need: Need::IfAsked(kinds) }
 }
 
 const fn here(name: &'static str, keys: &'static [Key]) -> OpKind {
@@ -263,12 +276,15 @@ pub static OPS: &[OpKind] = &[
             of_kinds("parent-netns", Holds::Word(&["container", "host"]), CHILDREN),
             of_kinds("vlan", Holds::Number(0, 4094), &["vlan"]),
             of_kinds("table", Holds::Number(1, u32::MAX), &["vrf"]),
+            of_kinds("mode", Holds::Word(MODES), &["ipvlan", "macvlan"]),
+            if_asked("owner", Holds::Number(0, u32::MAX), &["tap"]),
+            if_asked("group", Holds::Number(0, u32::MAX), &["tap"]),
         ],
     ),
     here("link.set-up", &[NAME]),
     here("link.set-down", &[NAME]),
     here("link.set-mtu", &[NAME, must("mtu", Holds::Number(0, u32::MAX))]),
-    here("link.set-mac", &[NAME]),
+    here("link.set-mac", &[NAME, must("mac", Holds::Mac)]),
     here("link.set-promisc", &[NAME]),
     here("link.set-all-multicast", &[NAME]),
     here("link.set-tx-queue-length", &[NAME]),
@@ -280,7 +296,7 @@ pub static OPS: &[OpKind] = &[
     anywhere("device.find", &[DEVICE_KEY, must("device", Holds::Text)]),
     here("addr.add", &[NAME, WITHIN]),
     here("addr.delete", &[NAME, WITHIN]),
-    here("route.add", &[NAME, DESTINATION, TABLE]),
+    here("route.add", &[NAME, DESTINATION, TABLE, if_asked("via", Holds::Net, &[])]),
     here("route.delete", &[NAME, DESTINATION, TABLE]),
     here("route.read", &[]),
     here("rule.add", &[FROM, ANY_TABLE]),
@@ -497,7 +513,7 @@ mod tests {
         for (i, op) in OPS.iter().enumerate() {
             assert!(OPS.iter().skip(i + 1).all(|other| other.name != op.name), "{}", op.name);
             for (i, key) in op.keys.iter().enumerate() {
-                assert!(!["op", "netns", "networks"].contains(&key.name), "{}", op.name);
+                assert!(!["op", "netns", "networks", "args"].contains(&key.name), "{}", op.name);
                 assert!(op.keys.iter().skip(i + 1).all(|k| k.name != key.name), "{}", op.name);
             }
         }
@@ -512,7 +528,7 @@ mod tests {
     #[test]
     fn kinds_that_need_a_key_exist() {
         for key in OPS.iter().flat_map(|op| op.keys) {
-            if let Need::OfKinds(kinds) = key.need {
+            if let Need::OfKinds(kinds) | Need::IfAsked(kinds) = key.need {
                 assert!(kinds.iter().all(|kind| LINK_KINDS.contains(kind)), "{}", key.name);
             }
         }

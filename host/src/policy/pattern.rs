@@ -12,7 +12,7 @@ use std::fmt;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::op::Value;
+use super::op::{Holds, Value};
 
 pub(super) use net::NetPattern;
 pub(super) use number::NumberPattern;
@@ -39,6 +39,8 @@ pub struct Facts<'a> {
     pub prev: &'a [IpNet],
     /// `networks`: the name of the network.
     pub network: &'a str,
+    /// `args`: the values that CNI_ARGS has for a key, each time that it says it.
+    pub args: &'a dyn Fn(&str) -> Vec<String>,
 }
 
 impl fmt::Debug for Facts<'_> {
@@ -97,5 +99,42 @@ impl Pattern {
             Self::Number(_) => Vec::new(),
         };
         if all.is_empty() { None } else { Some(all.join(", ")) }
+    }
+
+    /// Whether every value that `other` means is one that this means. In doubt it is not.
+    pub(super) fn covers(&self, other: &Self, holds: Holds) -> bool {
+        match (self, other) {
+            (Self::Text(wide), Self::Text(narrow)) => {
+                narrow.iter().all(|n| wide.iter().any(|w| w.covers(n, holds)))
+            }
+            (Self::Net(wide), Self::Net(narrow)) => {
+                narrow.iter().all(|n| wide.iter().any(|w| w.covers(n)))
+            }
+            (Self::Number(wide), Self::Number(narrow)) => {
+                narrow.iter().all(|n| wide.iter().any(|w| w.covers(*n)))
+            }
+            (Self::Text(_) | Self::Net(_) | Self::Number(_), _) => false,
+        }
+    }
+
+    /// Whether one of its items is within another.
+    pub(super) fn has_spare_item(&self, holds: Holds) -> bool {
+        fn any<T>(all: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
+            let others = |i| all.iter().enumerate().filter(move |(j, _)| *j != i);
+            all.iter().enumerate().any(|(i, item)| others(i).any(|(_, wide)| covers(wide, item)))
+        }
+        match self {
+            Self::Text(all) => any(all, |wide, item| wide.covers(item, holds)),
+            Self::Net(all) => any(all, NetPattern::covers),
+            Self::Number(all) => any(all, |wide, item| wide.covers(*item)),
+        }
+    }
+
+    /// Whether it means this number.
+    pub(super) fn is_for_number(&self, number: u32) -> bool {
+        match self {
+            Self::Number(any) => any.iter().any(|p| p.matches(number, number)),
+            Self::Text(_) | Self::Net(_) => false,
+        }
     }
 }

@@ -159,6 +159,7 @@ mod tests {
             prev: &[],
             ipam: &ipam,
             network: "other",
+            args: &|_| Vec::new(),
         };
         let make = |name: &str| {
             let op = Op::new("link.create").text("kind", "bridge").text("name", name);

@@ -1,14 +1,15 @@
 //! The values of a policy file, and what is said of wrong ones.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::super::grant::Rule;
+use super::super::grant::{ArgRule, Rule};
 use super::super::op::{Holds, Key};
 use super::super::pattern::{BadPattern, NetPattern, NumberPattern, Pattern, TextPattern};
-use super::{NETNS, PolicyError, Reader};
+use super::{NETNS, PolicyError, Reader, entries};
 use crate::kernel::Role;
 
 impl Reader<'_> {
@@ -30,36 +31,77 @@ impl Reader<'_> {
         let mut all = Vec::new();
         for item in self.items("networks", value)? {
             let text = self.string("networks", item, r#"names as ["backend", "db-*"]"#)?;
-            all.push(TextPattern::network(text).map_err(|bad| self.bad("networks", item, bad))?);
+            let read = TextPattern::network(text).map_err(|bad| self.bad("networks", item, bad));
+            all.extend(self.keep(read)?);
         }
         self.no_repeats("networks", value, &all)?;
         Ok(Rule { key: "networks", pattern: Pattern::Text(all), span: value.span() })
     }
 
+    /// What CNI_ARGS has to say, by key: all of it.
+    pub(super) fn args(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<ArgRule>, PolicyError> {
+        const WANT: &str = r#"args.K8S_POD_NAMESPACE = "team-a", or another key of CNI_ARGS"#;
+        let DeValue::Table(table) = value.get_ref() else {
+            return Err(self.wrong_type("args", value, WANT));
+        };
+        if table.is_empty() {
+            let bad = BadPattern { problem: "says nothing".to_owned(), instead: WANT.to_owned() };
+            return Err(self.bad("args", value, bad));
+        }
+        let mut all = Vec::with_capacity(table.len());
+        for (name, span, value) in entries(table) {
+            let shown = format!("args.{name}");
+            let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/');
+            if name.is_empty() || !name.bytes().all(word) {
+                let text = format!("args.{name:?}");
+                let problem = "is no key of CNI_ARGS";
+                self.keep::<()>(Err(self.error(span.start, text, problem, WANT)))?;
+                continue;
+            }
+            if name == "IgnoreUnknown" {
+                let problem = "says nothing of the call: it is for plugins that know no other key";
+                self.keep::<()>(Err(self.error(span.start, shown, problem, WANT)))?;
+                continue;
+            }
+            let mut any = Vec::new();
+            for item in self.items(&shown, value)? {
+                let text = self.string(&shown, item, r#"a text in quotes, as "team-a""#)?;
+                let read = TextPattern::arg(text).map_err(|bad| self.bad(&shown, item, bad));
+                any.extend(self.keep(read)?);
+            }
+            self.no_repeats(&shown, value, &any)?;
+            let name = Cow::Owned(name.to_owned());
+            all.push(ArgRule { name, any, span: value.span() });
+        }
+        Ok(all)
+    }
+
+    /// `None`: an error that was kept.
     pub(super) fn pattern(
         &self,
         key: &Key,
-        in_container: bool,
+        in_container: Option<bool>,
         value: &Spanned<DeValue<'_>>,
-    ) -> Result<Pattern, PolicyError> {
+    ) -> Result<Option<Pattern>, PolicyError> {
         let bad = |item| move |bad| self.bad(key.name, item, bad);
-        let items = self.items(key.name, value)?;
+        let of_key = self.items(key.name, value)?;
+        let items = of_key.len();
         match key.holds {
             Holds::Net | Holds::Destination => {
                 let want = r#"prefixes as ["10.22.0.0/16"]"#;
                 let destination = key.holds == Holds::Destination;
-                let mut all = Vec::with_capacity(items.len());
-                for item in items {
+                let mut all = Vec::with_capacity(items);
+                for item in of_key {
                     let text = self.string(key.name, item, want)?;
-                    all.push(NetPattern::parse(text, destination).map_err(bad(item))?);
+                    all.extend(self.keep(NetPattern::parse(text, destination).map_err(bad(item)))?);
                 }
                 self.no_repeats(key.name, value, &all)?;
-                Ok(Pattern::Net(all))
+                Ok((all.len() == items).then_some(Pattern::Net(all)))
             }
             Holds::Number(low, high) => {
                 let want = r#"a number, a range as "100-199" or "any""#;
-                let mut all = Vec::with_capacity(items.len());
-                for item in items {
+                let mut all = Vec::with_capacity(items);
+                for item in of_key {
                     let read = match item.get_ref() {
                         DeValue::Integer(number) => {
                             let number = u32::from_str_radix(number.as_str(), number.radix());
@@ -77,24 +119,26 @@ impl Reader<'_> {
                             return Err(self.wrong_type(key.name, item, want));
                         }
                     };
-                    all.push(read.map_err(bad(item))?);
+                    all.extend(self.keep(read.map_err(bad(item)))?);
                 }
                 self.no_repeats(key.name, value, &all)?;
-                Ok(Pattern::Number(all))
+                Ok((all.len() == items).then_some(Pattern::Number(all)))
             }
             Holds::Link
             | Holds::Plugin
             | Holds::Word(_)
             | Holds::SysctlKey
+            | Holds::Mac
             | Holds::Text
             | Holds::Path => {
-                let mut all = Vec::with_capacity(items.len());
-                for item in items {
+                let mut all = Vec::with_capacity(items);
+                for item in of_key {
                     let text = self.string(key.name, item, "a text in quotes")?;
-                    all.push(TextPattern::parse(text, key.holds, in_container).map_err(bad(item))?);
+                    let read = TextPattern::parse(text, key.holds, in_container);
+                    all.extend(self.keep(read.map_err(bad(item)))?);
                 }
                 self.no_repeats(key.name, value, &all)?;
-                Ok(Pattern::Text(all))
+                Ok((all.len() == items).then_some(Pattern::Text(all)))
             }
         }
     }

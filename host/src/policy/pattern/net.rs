@@ -79,6 +79,17 @@ impl NetPattern {
         }
     }
 
+    /// Whether every network that `other` means is one that this means. In doubt it is not.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (Self::AnyIpv4, Self::Prefix(net)) => net.addr().is_ipv4(),
+            (Self::AnyIpv6, Self::Prefix(net)) => net.addr().is_ipv6(),
+            (Self::Prefix(wide), Self::Prefix(net)) => wide.contains(net),
+            _ => self == other,
+        }
+    }
+
     /// What `@ipam` stands for.
     pub(super) fn resolved(&self, facts: &Facts<'_>) -> Option<String> {
         match self {
@@ -128,6 +139,7 @@ mod tests {
             prev: &[],
             ipam: &ipam,
             network: "net",
+            args: &|_| Vec::new(),
         };
         NetPattern::parse(pattern, true).unwrap().matches(&net.parse().unwrap(), &facts)
     }

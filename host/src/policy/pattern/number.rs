@@ -41,8 +41,12 @@ impl NumberPattern {
         Ok(Self { first, last })
     }
 
+    pub(super) fn covers(self, other: Self) -> bool {
+        self.matches(other.first, other.last)
+    }
+
     /// Whether all of `first` to `last` is allowed.
-    pub(super) fn matches(self, first: u32, last: u32) -> bool {
+    pub(in super::super) fn matches(self, first: u32, last: u32) -> bool {
         self.first <= first && first <= last && last <= self.last
     }
 }

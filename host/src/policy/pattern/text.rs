@@ -16,9 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use super::super::op::Holds;
 use super::{BadPattern, Facts};
-use crate::names::{IfName, NetworkName, PluginName};
+use crate::names::NetworkName;
 
 mod compile;
+mod cover;
+mod shape;
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,22 +71,37 @@ pub(in super::super) struct ConfigKey {
 /// (`net/ipv4/conf/all`).
 const NO_LINKS: &[&str] = &["all", "default"];
 
+/// For patterns without variables.
+const NOTHING: Facts<'static> = Facts {
+    ifname: "",
+    config: &|_| None,
+    own: &|_| false,
+    peer: &|| None,
+    default_route: &|_| false,
+    prev: &[],
+    ipam: &[],
+    network: "",
+    args: &|_| Vec::new(),
+};
+
 impl TextPattern {
     /// Reads a pattern for what a key `holds`; `in_container`: the grant is for the container netns
-    /// alone, where CNI_IFNAME has a meaning.
+    /// alone, where CNI_IFNAME has a meaning; `None`: what it is for could not be read.
     pub(in super::super) fn parse(
         text: &str,
         holds: Holds,
-        in_container: bool,
+        in_container: Option<bool>,
     ) -> Result<Self, BadPattern> {
         let pattern = compile::compile(text, holds)?;
-        if !in_container && pattern.uses_ifname() {
+        if in_container == Some(false) && pattern.uses_ifname() {
             return Err(BadPattern::new(
                 "uses @ifname, the name of a link in the container netns",
                 r#"netns = "container", or the name that a link of the node has"#,
             ));
         }
-        if in_container && matches!(&pattern, Self::Parts(parts) if parts.contains(&Part::Peer)) {
+        if in_container == Some(true)
+            && matches!(&pattern, Self::Parts(parts) if parts.contains(&Part::Peer))
+        {
             return Err(BadPattern::new(
                 "uses @peer, the name of a link of the node",
                 r#"netns = "host", or "@ifname" for the container's end"#,
@@ -93,7 +110,7 @@ impl TextPattern {
         let allowed = match holds {
             Holds::Link | Holds::SysctlKey => true,
             Holds::Text | Holds::Plugin | Holds::Path => !pattern.uses_own_or_ifname(),
-            Holds::Word(_) | Holds::Net | Holds::Destination | Holds::Number(..) => {
+            Holds::Word(_) | Holds::Mac | Holds::Net | Holds::Destination | Holds::Number(..) => {
                 pattern.is_constant()
             }
         };
@@ -125,6 +142,19 @@ impl TextPattern {
         }
     }
 
+    /// Reads a pattern for values of CNI_ARGS.
+    pub(in super::super) fn arg(text: &str) -> Result<Self, BadPattern> {
+        let pattern = compile::compile(text, Holds::Text)?;
+        if !pattern.is_constant() {
+            return Err(BadPattern::new("uses a variable", "what the runtime says, as \"team-a\""));
+        }
+        if text.contains([';', '=']) {
+            let instead = "a value of CNI_ARGS, in which neither stands";
+            return Err(BadPattern::new("contains \";\" or \"=\"", instead));
+        }
+        Ok(pattern)
+    }
+
     /// Whether the value is one that is meant.
     pub(in super::super) fn matches(&self, value: &str, facts: &Facts<'_>) -> bool {
         match self {
@@ -139,17 +169,7 @@ impl TextPattern {
 
     /// Whether a pattern without variables means this word.
     pub(in super::super) fn means(&self, word: &str) -> bool {
-        let nothing = Facts {
-            ifname: "",
-            config: &|_| None,
-            own: &|_| false,
-            peer: &|| None,
-            default_route: &|_| false,
-            prev: &[],
-            ipam: &[],
-            network: "",
-        };
-        self.matches(word, &nothing)
+        self.matches(word, &NOTHING)
     }
 
     /// The text with its variables replaced; `None`: it has none.
@@ -199,50 +219,6 @@ impl TextPattern {
         !matches!(self, Self::Config(_))
             && !self.uses_own_or_ifname()
             && !self.pieces().any(|piece| matches!(piece, Piece::Config(_)))
-    }
-
-    /// Refuses what could never match: better an error now than a refusal on a node.
-    fn check_shape(&self, text: &str, holds: Holds) -> Result<(), BadPattern> {
-        let literal = match self {
-            Self::Literal(text) => Some(text.as_ref()),
-            Self::Config(key) => key.default.as_deref(),
-            Self::Parts(_) => None,
-        };
-        let bad = |problem: String, instead: &str| Err(BadPattern::new(problem, instead));
-        match (holds, literal) {
-            (Holds::Link, Some(name)) => match IfName::try_from(name) {
-                Ok(_) => Ok(()),
-                Err(error) => bad(format!("is no link's name: {error}"), "the name of a link"),
-            },
-            (Holds::Plugin, Some(name)) => match PluginName::try_from(name) {
-                Ok(_) => Ok(()),
-                Err(error) => {
-                    bad(format!("is no plugin's name: {error}"), "the \"type\" of a plugin")
-                }
-            },
-            (Holds::Link | Holds::Plugin, None) if text.contains('/') => {
-                bad("contains \"/\", which no name does".to_owned(), "it without")
-            }
-            (Holds::Word(words), _) if !words.iter().any(|word| self.means(word)) => {
-                bad("is not known here".to_owned(), &one_of(words))
-            }
-            (Holds::SysctlKey, _) if text.starts_with("net.") => {
-                let instead = format!("\"{}\"", text.replace('.', "/"));
-                bad("has dots between its parts".to_owned(), &instead)
-            }
-            (Holds::SysctlKey, _) if !text.starts_with("net/") => {
-                bad("is no path below net/".to_owned(), r#"one as "net/ipv4/ip_forward""#)
-            }
-            (Holds::Path, _) if !literal.unwrap_or(text).starts_with('/') && !self.is_bare() => {
-                bad("is no absolute path".to_owned(), r#"one that begins with "/""#)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// A variable of the configuration alone, without a default.
-    fn is_bare(&self) -> bool {
-        matches!(self, Self::Config(ConfigKey { default: None, .. }))
     }
 }
 
@@ -386,11 +362,6 @@ fn match_pieces(pieces: &[Piece], value: &str, facts: &Facts<'_>) -> bool {
             true
         }
     }
-}
-
-fn one_of(words: &[&str]) -> String {
-    let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
-    format!("one of {}", words.join(", "))
 }
 
 #[cfg(test)]

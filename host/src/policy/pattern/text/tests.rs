@@ -31,8 +31,9 @@ fn allows(pattern: &str, holds: Holds, value: &str) -> bool {
         prev: &[],
         ipam: &[],
         network: "net",
+        args: &|_| Vec::new(),
     };
-    TextPattern::parse(pattern, holds, true).unwrap().matches(value, &facts)
+    TextPattern::parse(pattern, holds, Some(true)).unwrap().matches(value, &facts)
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn ifname_is_compared_as_it_is() {
     assert!(!allows("@ifname", LINK, "eth1"));
     assert!(!allows("@ifname", LINK, "@ifname"));
     assert!(!allows("net/ipv6/conf/@ifname/x", KEY, "net/ipv6/conf/eth0/y/x"));
-    let pattern = TextPattern::parse("net/ipv4/conf/@ifname/x", KEY, true).unwrap();
+    let pattern = TextPattern::parse("net/ipv4/conf/@ifname/x", KEY, Some(true)).unwrap();
     for (ifname, value) in [
         ("*", "net/ipv4/conf/eth0/x"),
         ("all", "net/ipv4/conf/all/x"),
@@ -115,6 +116,7 @@ fn ifname_is_compared_as_it_is() {
             prev: &[],
             ipam: &[],
             network: "net",
+            args: &|_| Vec::new(),
         };
         assert!(!pattern.matches(value, &facts), "{ifname:?}");
     }
@@ -131,9 +133,10 @@ fn no_ifname_matches_nothing() {
         prev: &[],
         ipam: &[],
         network: "net",
+        args: &|_| Vec::new(),
     };
     for pattern in ["@ifname", "@{ifname}*", "e@{ifname}*", "*@{ifname}"] {
-        let pattern = TextPattern::parse(pattern, LINK, true).unwrap();
+        let pattern = TextPattern::parse(pattern, LINK, Some(true)).unwrap();
         assert!(!pattern.matches("", &facts) && !pattern.matches("eth0", &facts));
     }
 }
@@ -250,7 +253,7 @@ fn what_a_pattern_cannot_mean_is_refused() {
         ("@config.a=@ifname", LINK, "has a default that is no plain text"),
         ("net/@{config.a=b/c}/x", KEY, "has \"@\" within other text"),
     ] {
-        let error = TextPattern::parse(pattern, holds, true).unwrap_err();
+        let error = TextPattern::parse(pattern, holds, Some(true)).unwrap_err();
         assert_eq!(error.problem, problem, "{pattern:?}");
         assert!(!error.instead.is_empty());
     }
@@ -258,11 +261,11 @@ fn what_a_pattern_cannot_mean_is_refused() {
 
 #[test]
 fn ifname_is_for_the_container_alone() {
-    assert!(TextPattern::parse("@ifname", LINK, true).is_ok());
+    assert!(TextPattern::parse("@ifname", LINK, Some(true)).is_ok());
     for pattern in ["@ifname", "@{ifname}.1"] {
-        assert!(TextPattern::parse(pattern, LINK, false).is_err());
+        assert!(TextPattern::parse(pattern, LINK, Some(false)).is_err());
     }
-    assert!(TextPattern::parse("@own", LINK, false).is_ok());
+    assert!(TextPattern::parse("@own", LINK, Some(false)).is_ok());
 }
 
 #[test]
@@ -285,6 +288,7 @@ fn a_refusal_tells_what_variables_stand_for() {
         prev: &[],
         ipam: &[],
         network: "net",
+        args: &|_| Vec::new(),
     };
     for (pattern, text) in [
         ("cni*", None),
@@ -294,7 +298,7 @@ fn a_refusal_tells_what_variables_stand_for() {
         ("@config.none", Some("the configuration has no text \"none\"")),
         ("@own", Some("@own is a link that this attachment made")),
     ] {
-        let pattern = TextPattern::parse(pattern, LINK, true).unwrap();
+        let pattern = TextPattern::parse(pattern, LINK, Some(true)).unwrap();
         assert_eq!(pattern.resolved(&facts).as_deref(), text);
     }
 }
