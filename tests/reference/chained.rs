@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::attachments::{V4, V6, of, prepare};
+use super::children::forget_announcing;
 use super::state::{self, assert_same};
 use super::{Side, with_both};
 use crate::harness::netns::{has_kind, sysctl};
@@ -160,6 +161,7 @@ fn vrf_does_what_the_reference_does() {
         // 1.1.1 keeps none of the interface's routes but those that the kernel makes anew, and on the way out
         // of the VRF no IPv6 address; later versions keep the routes that lead into it.
         let forget = |step: &str, state: &mut Value| {
+            forget_announcing(state);
             let container = &mut state["container"];
             for family in ["routes", "IPv6 routes"] {
                 let routes = container[family].as_array_mut().unwrap();

@@ -22,7 +22,7 @@ fn on_uplink(name: &'static str, plugin: &str, subnets: &[&str], more: Value) ->
 }
 
 /// That the link announces its addresses came after 1.1.1, in part.
-fn forget_announcing(state: &mut Value) {
+pub(super) fn forget_announcing(state: &mut Value) {
     let sysctls = state["container's sysctls"].as_object_mut();
     sysctls.and_then(|sysctls| sysctls.remove("ipv4/conf/eth0/arp_notify"));
 }
