@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -49,6 +50,7 @@ impl SystemBus {
         let mut daemon = Command::new("dbus-daemon")
             .args(["--config-file=/run/dbus/bus.conf", "--nofork", "--nopidfile"])
             .arg("--print-address")
+            .process_group(0)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -87,6 +89,7 @@ impl Firewalld {
         let daemon = Command::new(FIREWALLD)
             .args(["--nofork", "--nopid", "--system-config=/run/firewalld"])
             .arg("--log-file=/run/firewalld/log")
+            .process_group(0)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::libc::SIGKILL;
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::lab::{Lab, netns};
@@ -100,11 +101,12 @@ pub(crate) fn look_for_orphan() -> Orphan {
     }
 }
 
-/// Waits for all orphans; returns how they ended.
+/// Waits for all orphans; returns how they ended. Daemons of the test are in process groups of their own.
 pub(crate) fn reap() -> Vec<i32> {
     let mut codes = Vec::new();
+    let of_this_group = Pid::from_raw(0);
     loop {
-        match waitpid(None, None) {
+        match waitpid(of_this_group, None) {
             Ok(WaitStatus::Exited(_, code)) => codes.push(code),
             Err(Errno::ECHILD) => return codes,
             other => panic!("{other:?}"),

@@ -223,7 +223,7 @@ mod tests {
             b"\x08\x01g\0\x02ss\0".as_slice(),
         ]
         .concat();
-        let body = b"\x07\0\0\0trusted\0\x0b\0\0\010.1.2.3/32\0".as_slice();
+        let body = b"\x07\0\0\0trusted\0\x0b\0\0\x0010.1.2.3/32\0".as_slice();
         let octets = |length: usize| u32::try_from(length).unwrap().to_le_bytes();
         let head = [b"l\x01\x02\x01", octets(body.len()).as_slice(), &octets(9)].concat();
         let expected = [head.as_slice(), &octets(fields.len()), &fields, body].concat();

@@ -21,6 +21,9 @@ const NAME: &str = "org.fedoraproject.FirewallD1";
 const PATH: &str = "/org/fedoraproject/FirewallD1";
 const ZONES: &str = "org.fedoraproject.FirewallD1.zone";
 
+/// How long one that was late is waited for again: of an attachment with many addresses, DEL shall end.
+const SECOND_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Characters of somebody else's sentence that are passed on.
 const MAX_WORDS: usize = 300;
 
@@ -31,6 +34,8 @@ type Result<T> = std::result::Result<T, Refusal>;
 pub(super) struct Firewalld {
     address: BusAddress,
     connection: Option<Connection>,
+    /// Somebody waited for it in vain.
+    was_late: bool,
 }
 
 /// To the process that had firewalld's name when it was opened.
@@ -43,11 +48,11 @@ struct Connection {
 impl Firewalld {
     /// Opens nothing yet.
     pub(super) fn on_bus(address: BusAddress) -> Self {
-        Self { address, connection: None }
+        Self { address, connection: None, was_late: false }
     }
 
     pub(super) fn runs(&mut self, patience: Duration) -> Result<bool> {
-        let connection = self.connected(patience)?;
+        let connection = self.in_time(patience, Self::connected)?;
         let runs = connection.is_some();
         self.connection = connection;
         Ok(runs)
@@ -85,20 +90,44 @@ impl Firewalld {
         }
     }
 
-    /// A connection that has failed is not used again: what comes on it next is not known.
     fn call(&mut self, member: &str, arguments: &[&str], patience: Duration) -> Result<Answer> {
-        let Some(mut connection) = self.connected(patience)? else {
+        self.in_time(patience, |this, deadline| this.call_until(member, arguments, deadline))
+    }
+
+    fn in_time<T>(
+        &mut self,
+        patience: Duration,
+        act: impl FnOnce(&mut Self, Instant) -> Result<T>,
+    ) -> Result<T> {
+        let patience = if self.was_late { patience.min(SECOND_PATIENCE) } else { patience };
+        let done = act(self, Instant::now() + patience);
+        if let Err(e) = &done {
+            self.was_late |= e.errno == Errno::ETIMEDOUT;
+        }
+        done
+    }
+
+    /// A connection that has failed is not used again: what comes on it next is not known.
+    fn call_until(
+        &mut self,
+        member: &str,
+        arguments: &[&str],
+        deadline: Instant,
+    ) -> Result<Answer> {
+        let Some(mut connection) = self.connected(deadline)? else {
             return Err(Refusal::because(Errno::EOPNOTSUPP, "firewalld is not running"));
         };
         let Connection { bus, owner } = &mut connection;
         let call = Call { destination: owner, path: PATH, interface: ZONES, member, arguments };
         let answer = bus.call(&call)?;
-        self.connection = Some(connection);
+        match &answer {
+            Answer::Error { name, .. } if is_absence(name) => {}
+            Answer::Error { .. } | Answer::Text(_) => self.connection = Some(connection),
+        }
         Ok(answer)
     }
 
-    fn connected(&mut self, patience: Duration) -> Result<Option<Connection>> {
-        let deadline = Instant::now() + patience;
+    fn connected(&mut self, deadline: Instant) -> Result<Option<Connection>> {
         if let Some(mut connection) = self.connection.take() {
             connection.bus.until(deadline);
             return Ok(Some(connection));
