@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::run_as;
 use crate::harness::exec::{Outcome, wasmcni_binary};
 use crate::harness::netns::ip;
-use crate::harness::node::{Container, on_a_node};
+use crate::harness::node::{Container, on_a_node, with};
 
 fn snapshot(root: &Path, words: &[&str]) -> (Value, Outcome) {
     let taken = run_as(&wasmcni_binary(), root, &[&["snapshot"], words].concat());
@@ -79,6 +79,9 @@ fn a_snapshot_is_what_ip_tells_and_plans_go_on_from_it() {
             assert!(!text.contains(secret), "{secret}: {masked:#}");
         }
         fs::write(files.join("node.json"), text).unwrap();
+        // The network itself is not masked, and br0 has another address now: on a bridge of its own.
+        let other = with(&conf(), json!({ "name": "other", "bridge": "br9" }));
+        fs::write(files.join("net.conf"), other.to_string()).unwrap();
         let plan = run_as(&wasmcni_binary(), &root, &words);
         assert_eq!(plan.status, Some(0), "{plan:?}");
     });

@@ -499,7 +499,7 @@ const SNAPSHOT_MORE: &str = "\
 Examples:
   sudo wasmcni snapshot > node.json
   sudo wasmcni snapshot --netns /run/netns/blue --netns /proc/4711/ns/net
-  sudo wasmcni snapshot --mask > node.json           to hand on: see docs/testing.md for what is masked
+  sudo wasmcni snapshot --mask > node.json           to hand on: docs/testing.md says what is masked
 
 Exit status:
   0  done; what could not be read is named on stderr and in the file

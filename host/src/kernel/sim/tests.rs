@@ -297,7 +297,7 @@ fn documents_are_read_strictly() {
         (
             json!({ "netns": { "host": { "rules": ["from all"] } } }),
             "netns/host/rules/0",
-            "a number and a colon",
+            "no number and a colon",
         ),
         (
             json!({ "netns": { "host": { "sysctls": { "net/ipv4/nonesuch": "1" } } } }),
