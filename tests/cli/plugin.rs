@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -317,9 +318,11 @@ fn a_full_disk_leaves_what_was() {
         let store = place.root().join("var/lib/wasmcni");
         fs::create_dir_all(&store).unwrap();
         let none = MsFlags::empty();
-        // Room for one component, some 30 KiB with its code, and not for two.
-        mount(Some("tmpfs"), &store, Some("tmpfs"), none, Some("size=48k,mode=755")).unwrap();
+        mount(Some("tmpfs"), &store, Some("tmpfs"), none, Some("size=1m,mode=755")).unwrap();
         done(&place.plugin("add", &old, "acme", &[]));
+        let mut filler = fs::File::create(store.join("filler")).unwrap();
+        while filler.write_all(&[0; 4096]).is_ok() {}
+        drop(filler);
         let before = place.tree();
         refused(&place.plugin("upgrade", &new, "acme", &["--widen"]), "No space left");
         assert_eq!(place.tree(), before);

@@ -321,8 +321,10 @@ fn on_linux(networks: &[(&Network, usize)]) {
     sandbox::run(|| on_labs(networks, &|lab, test| test(lab)));
 }
 
-/// `with`: runs what is done with a lab, with what that needs besides.
-fn on_labs(networks: &[(&Network, usize)], with: &dyn Fn(&Lab, &dyn Fn(&Lab))) {
+/// Runs what is done with a lab, with what that needs besides.
+type WithLab<'a> = &'a dyn Fn(&Lab, &dyn Fn(&Lab));
+
+fn on_labs(networks: &[(&Network, usize)], with: WithLab<'_>) {
     for (network, operations) in networks.iter().filter(|one| one.0.is_possible("faults")) {
         let _blue = Netns::new("blue");
         with(&Lab::linux(), &|lab| faults_on_linux(lab, network, *operations));

@@ -4,7 +4,9 @@ use std::error::Error;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use wasmparser::{CustomSectionReader, KnownCustom, Parser, Payload};
+use wasmparser::{
+    ComponentName, CustomSectionReader, KnownCustom, Parser, Payload, ProducersField,
+};
 use wit_parser::decoding::DecodedWasm;
 use wit_parser::{Resolve, WorldItem, WorldKey};
 
@@ -142,33 +144,33 @@ impl Said {
     }
 
     fn hear_tools(&mut self, section: &CustomSectionReader<'_>) -> Result<(), Box<dyn Error>> {
-        match section.as_known() {
-            KnownCustom::Producers(fields) => {
-                for field in fields {
-                    let field = field?;
-                    let list = match field.name {
-                        "language" => &mut self.languages,
-                        "processed-by" => &mut self.tools,
-                        _ => continue,
-                    };
-                    for value in field.values {
-                        let value = value?;
-                        let words = format!("{} {}", value.name, value.version);
-                        let words = words.trim().to_owned();
-                        if !list.contains(&words) {
-                            list.push(words);
-                        }
-                    }
+        let known = section.as_known();
+        if let KnownCustom::Producers(fields) = known {
+            for field in fields {
+                self.hear_field(&field?)?;
+            }
+        } else if let KnownCustom::ComponentName(names) = known {
+            for name in names {
+                if let ComponentName::Component { name, .. } = name? {
+                    self.name.get_or_insert_with(|| name.to_owned());
                 }
             }
-            KnownCustom::ComponentName(names) => {
-                for name in names {
-                    if let wasmparser::ComponentName::Component { name, .. } = name? {
-                        self.name.get_or_insert_with(|| name.to_owned());
-                    }
-                }
+        }
+        Ok(())
+    }
+
+    fn hear_field(&mut self, field: &ProducersField<'_>) -> Result<(), Box<dyn Error>> {
+        let list = match field.name {
+            "language" => &mut self.languages,
+            "processed-by" => &mut self.tools,
+            _ => return Ok(()),
+        };
+        for value in field.values.clone() {
+            let value = value?;
+            let words = format!("{} {}", value.name, value.version).trim().to_owned();
+            if !list.contains(&words) {
+                list.push(words);
             }
-            _ => {}
         }
         Ok(())
     }
