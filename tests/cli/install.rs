@@ -98,6 +98,18 @@ fn installing_makes_every_plugin_answer() {
 }
 
 #[test]
+fn the_compiler_that_stands_beside_goes_with_it() {
+    let scratch = Scratch::new("install-compiler");
+    let (from, dir) = (super::bin_dir(&scratch.path.join("from")), scratch.path.join("bin"));
+    let words = ["install", "--dir", dir.to_str().unwrap()];
+    let done = run_as(&from.join("wasmcni"), &scratch.path, &words);
+    assert_eq!((done.status, done.stderr.as_str()), (Some(0), ""), "{done:?}");
+    assert!(same(&dir.join("wasmcni-compile"), &from.join("wasmcni-compile")));
+    let again = run_as(&dir.join("wasmcni"), &scratch.path, &words);
+    assert!(again.stdout.lines().all(|line| line.ends_with("is as it should be")), "{again:?}");
+}
+
+#[test]
 fn an_upgrade_replaces_what_is_ours_in_whatever_form() {
     let scratch = Scratch::new("upgrade");
     let (dir, older) = (scratch.path.join("bin"), older(&scratch));

@@ -95,22 +95,26 @@ impl Bus {
         let user = nix::unistd::geteuid().to_string();
         let user: String = user.bytes().map(|digit| format!("{digit:02x}")).collect();
         self.send(format!("\0AUTH EXTERNAL {user}\r\n").as_bytes())?;
-        let mut line = Vec::new();
-        while !line.ends_with(b"\r\n") {
-            let mut next = [0];
-            self.fill(&mut next)?;
-            line.extend(next);
-            if line.len() > MAX_LINE {
+        let (mut line, mut length) = ([0; MAX_LINE], 0);
+        // After its line the bus waits for ours: nothing of what comes later is read here.
+        let line = loop {
+            let rest = line.get_mut(length..).unwrap_or_default();
+            if rest.is_empty() {
                 return Err(nonsense("a line without an end"));
             }
-        }
+            length += self.read(rest)?;
+            match line.get(..length) {
+                Some(whole) if whole.ends_with(b"\r\n") => break whole,
+                _ => {}
+            }
+        };
         if line.starts_with(b"OK") {
             self.send(b"BEGIN\r\n")?;
             return Ok(true);
         }
         match line.starts_with(b"REJECTED") {
             true => Ok(false),
-            false => Err(nonsense(format!("{:?}", String::from_utf8_lossy(&line)))),
+            false => Err(nonsense(format!("{:?}", String::from_utf8_lossy(line)))),
         }
     }
 
@@ -137,11 +141,16 @@ impl Bus {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Refusal> {
         let mut rest = buffer;
         while !rest.is_empty() {
-            self.socket.set_read_timeout(Some(self.time_left()?))?;
-            let received = taken(self.socket.read(rest))?;
+            let received = self.read(rest)?;
             rest = rest.get_mut(received..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// What is there, or what comes; none if a signal came in between.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Refusal> {
+        self.socket.set_read_timeout(Some(self.time_left()?))?;
+        taken(self.socket.read(buffer))
     }
 
     fn time_left(&self) -> Result<Duration, Refusal> {
