@@ -68,7 +68,7 @@ impl At {
 }
 
 /// The operations that faults can happen at, by name.
-pub const OPERATIONS: [&str; 30] = [
+pub const OPERATIONS: [&str; 32] = [
     "addr_add",
     "addr_delete",
     "admission_add",
@@ -99,6 +99,8 @@ pub const OPERATIONS: [&str; 30] = [
     "spoof_guard_add",
     "spoof_guard_delete",
     "sysctl_set",
+    "zone_source_add",
+    "zone_source_delete",
 ];
 
 type Action = Box<dyn FnMut(&Operation) + Send>;

@@ -65,6 +65,16 @@ Exit status:
   1  not done, and nothing was changed: stderr says why, and what to do
   2  the command line makes no sense";
 
+const CHANGED: &str = "\
+Exit status:
+  0  done
+  1  not done: stderr says why, and what to do";
+
+const LISTED: &str = "\
+Exit status:
+  0  each of them can be called
+  1  one cannot: stderr says which, and why";
+
 /// `wasmcni plugin`
 #[derive(Debug, Args)]
 pub(in super::super) struct Plugin {
@@ -76,14 +86,19 @@ pub(in super::super) struct Plugin {
 #[derive(Debug, Subcommand)]
 pub(in super::super) enum PluginCommand {
     /// Install a component under a name, with the rights that you give it
+    #[command(after_long_help = CHANGED)]
     Add(Add),
     /// Put another component in a plugin's place; its rights are not widened unless you say so
+    #[command(after_long_help = CHANGED)]
     Upgrade(Upgrade),
     /// Remove a plugin: its symlink, its grants, its component
+    #[command(after_long_help = CHANGED)]
     Remove(Remove),
     /// List the plugins that were added; fails if one of them could not be called
+    #[command(after_long_help = LISTED)]
     List(List),
     /// Compile the components of all plugins for this build of wasmcni, after it was upgraded
+    #[command(after_long_help = CHANGED)]
     Rebuild,
 }
 
