@@ -256,9 +256,11 @@ const BAD: &[(&str, Errno, Misdeed)] = &[
         welcome(stream);
         while stream.write_all(&message(2, 99, DRIVER, "x")).is_ok() {}
     }),
-    ("speaks for another", Errno::EPROTO, |stream| {
+    ("lets another answer", Errno::EPROTO, |stream| {
         welcome(stream);
-        while stream.write_all(&message(2, 1, ":1.7", "x")).is_ok() {}
+        let _ = stream.write_all(&message(2, 1, DRIVER, ":1.1"));
+        hear(stream);
+        while stream.write_all(&message(2, 2, ":1.7", ":1.7")).is_ok() {}
     }),
     ("calls back", Errno::EPROTO, |stream| {
         welcome(stream);
