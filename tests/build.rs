@@ -11,6 +11,9 @@ use wit_parser::Resolve;
 /// Written in Rust: name and package.
 const HOSTILE: (&str, &str) = ("hostile", "wasmcni-hostile");
 
+/// The same, by a list: name and package.
+const ACTS: (&str, &str) = ("hostile-acts", "wasmcni-hostile-acts");
+
 /// A plugin that is not part of wasmcni: name and package.
 const EXAMPLE: (&str, &str) = ("example", "wasmcni-example");
 
@@ -27,9 +30,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
     let (out, target) = (PathBuf::from(env::var("OUT_DIR")?), env::var("TARGET")?);
-    let packages = [HOSTILE.1, EXAMPLE.1];
+    let packages = [HOSTILE.1, ACTS.1, EXAMPLE.1];
     let built = wasmcni_compile::build(&workspace, &packages, &scratch(&out), &target)?;
-    for (name, built) in [HOSTILE.0, EXAMPLE.0].iter().zip(built) {
+    for (name, built) in [HOSTILE.0, ACTS.0, EXAMPLE.0].iter().zip(built) {
         fs::write(out.join(format!("{name}.wasm")), built.component)?;
         fs::write(out.join(format!("{name}.cwasm")), built.compiled)?;
     }

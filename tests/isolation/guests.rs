@@ -41,6 +41,11 @@ pub(crate) fn hostile_with_grants(grants: &str) -> Bundled {
     bundled("hostile", code!("hostile"), grants)
 }
 
+/// The plugin that does whatever is listed, with these grants.
+pub(crate) fn hostile_acts(grants: &str) -> Bundled {
+    bundled("hostile-acts", code!("hostile-acts"), grants)
+}
+
 /// A component written by hand, with the hostile plugin's grants.
 pub(crate) fn raw(name: &str, limits: &str) -> Bundled {
     let (_, code) = RAW.iter().find(|(other, _)| *other == name).expect("its file is listed above");

@@ -138,6 +138,12 @@ impl Gate {
         let seen = self.kernel().link_by_index(link.role, link.index)?;
         let seen = seen.ok_or_else(|| gone("handing back", link))?;
         match self.adopted(link) {
+            // What was changed of it meanwhile would stay: only the whole is taken back.
+            Some(_) if self.call.adding => Err(Refusal::Invalid(format!(
+                "handing back link {:?} of {}: what add takes goes back by itself if it fails",
+                link.name.as_str(),
+                link.role
+            ))),
             Some((moved, standing)) => {
                 let back = self.act([], |kernel| moved.give_back(kernel, seen.index, standing));
                 back.map(|()| {

@@ -271,7 +271,13 @@ impl Gate {
             LinkChange::Down => seen.up.then_some(LinkChange::Up),
             LinkChange::Mtu(mtu) => (seen.mtu != *mtu).then_some(LinkChange::Mtu(seen.mtu)),
             LinkChange::Mac(_) => {
-                Some(LinkChange::Mac(seen.mac.ok_or_else(|| gone("changing", link))?))
+                let mac = seen.mac.ok_or_else(|| gone("changing", link))?;
+                // Such as the loopback device's: the kernel gives no device an address like that.
+                if mac.bytes() == [0; 6] {
+                    let text = format!("the address of {:?} could not be set back", link.name);
+                    return Err(Refusal::Invalid(text));
+                }
+                Some(LinkChange::Mac(mac))
             }
             LinkChange::Promisc(on) => (seen.promisc != *on).then_some(LinkChange::Promisc(!on)),
             LinkChange::Master(_) => Some(LinkChange::Master(seen.master)),

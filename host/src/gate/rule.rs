@@ -1,6 +1,6 @@
 //! Rules of policy routing, and the lock of those who choose what only one may have.
 
-use super::{Gate, Result};
+use super::{Gate, Refusal, Result};
 use crate::journal::{Sharing, Undo};
 use crate::kernel::{Role, Rule, RuleSpec};
 use crate::policy::Op;
@@ -9,12 +9,14 @@ impl Gate {
     /// Adds a rule; always by grant: it decides where an address's packets go.
     pub fn add_rule(&mut self, role: Role, rule: RuleSpec) -> Result<()> {
         self.permit(&named("rule.add", role, rule))?;
+        of_some_source(rule)?;
         let undo = Undo::Rule { at: self.place(role)?, rule };
         self.act([(undo, Sharing::Own)], |kernel| kernel.rule_add(role, &rule))
     }
 
     /// Deletes a rule; one's own freely.
     pub fn delete_rule(&mut self, role: Role, rule: RuleSpec) -> Result<()> {
+        of_some_source(rule)?;
         let own = Undo::Rule { at: self.place(role)?, rule };
         let is_own = self.journaled(|undo| (*undo == own).then_some(())).unwrap_or_default();
         if is_own.is_empty() {
@@ -36,6 +38,14 @@ impl Gate {
         // The guest is to hear of it before its deadline.
         let patience = self.call.time_left() * 9 / 10;
         Ok(self.kernel().netns_lock(role, patience)?)
+    }
+}
+
+/// Of those from every address the first of a table is the kernel's own, and would be the one that is deleted.
+fn of_some_source(rule: RuleSpec) -> Result<()> {
+    match rule.source.prefix_len() {
+        0 => Err(Refusal::Invalid(format!("a rule from {}: name a source", rule.source))),
+        _ => Ok(()),
     }
 }
 

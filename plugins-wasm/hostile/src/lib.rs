@@ -5,7 +5,6 @@ mod answer;
 mod attach;
 mod attack;
 mod reach;
-mod sequence;
 
 use serde::Deserialize;
 use wasmcni_sdk::ipam::Ipam;
@@ -31,8 +30,6 @@ pub(crate) struct Conf {
     value: String,
     /// The same.
     number: u32,
-    /// Acts, for the attack `sequence`.
-    acts: Vec<sequence::Act>,
     /// Name of the bridge.
     bridge: String,
     /// Who gives addresses.
