@@ -1,14 +1,20 @@
 //! What can be typed, and what help says of it.
 
 mod audit;
+mod given;
+mod learn;
 mod plugin;
+mod replay;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 pub(super) use audit::Explain;
+pub(super) use given::GivenPlugin;
+pub(super) use learn::Learn;
 pub(super) use plugin::{Add, Inspect, List, Plugin, PluginCommand, Remove, Upgrade};
+pub(super) use replay::Replay;
 
 use crate::cni::Verb;
 
@@ -37,6 +43,8 @@ Examples:
                                        install it with the rights that it asks for
   wasmcni plan --conf net.conflist     what attaching a container would do, and which rules allow it
   wasmcni test policy/                 run tests of configurations, grants and plugins, without root
+  wasmcni learn --as acme tests/       the least grants that it needs for its tests
+  wasmcni replay call.wasmcni.json     serve a recorded call again, and show what differs
   wasmcni policy check                 whether your grant files are good: every error, and doubts
   sudo wasmcni doctor                  what the reference plugins left, after a switch
 
@@ -48,8 +56,8 @@ Exit status:
 
 Files:
   /opt/cni/bin/wasmcni                 this binary; beside it a symlink for each plugin
-  /etc/wasmcni/wasmcni.toml            where an audit is written; which native plugins may be
-                                       executed as delegates
+  /etc/wasmcni/wasmcni.toml            where an audit is written and calls are recorded; which
+                                       native plugins may be executed as delegates
   /etc/wasmcni/plugins/NAME.toml       your grants for a plugin, instead of those it came with
   /var/lib/wasmcni/                    components of others, and their compiled code
   /run/wasmcni/                        journals and locks, gone at reboot
@@ -137,6 +145,18 @@ pub(super) enum Command {
     )]
     Test(Test),
     #[command(
+        about = "Write the least grants that a plugin needs for its tests, or for what an audit says",
+        long_about = learn::LEARN,
+        after_long_help = learn::LEARN_MORE
+    )]
+    Learn(Learn),
+    #[command(
+        about = "Serve recorded calls again, on a simulated node, and show what differs",
+        long_about = replay::REPLAY,
+        after_long_help = replay::REPLAY_MORE
+    )]
+    Replay(Replay),
+    #[command(
         about = "Write what this node's kernel has to a file that plans and tests start from",
         long_about = SNAPSHOT,
         after_long_help = SNAPSHOT_MORE
@@ -159,11 +179,13 @@ impl Command {
             Self::Explain(_) => "explain",
             Self::Inspect(_) => "inspect",
             Self::Install(_) => "install",
+            Self::Learn(_) => "learn",
             Self::Plugin(_) => "plugin",
             Self::Plugins => "plugins",
             Self::Grants(_) => "grants",
             Self::Plan(_) => "plan",
             Self::Test(_) => "test",
+            Self::Replay(_) => "replay",
             Self::Snapshot(_) => "snapshot",
             Self::Policy(_) => "policy",
         }
@@ -306,7 +328,8 @@ Prints what each plugin asks for, in order, with the rule that allows it or why 
 result; how the node then differs; and what a DEL afterwards would leave.
 
 The node has nothing unless --kernel names a file, such as `wasmcni snapshot` writes. The grants are
-those in force on this machine. Native programs are not run.";
+those in force on this machine. Plugins are the bundled ones, those installed on this machine, and
+what --plugin names. Native programs are not run.";
 
 const PLAN_MORE: &str = "\
 Examples:
@@ -314,6 +337,7 @@ Examples:
   sudo wasmcni snapshot > node.json && wasmcni plan --conf mynet.conflist --kernel node.json
   wasmcni plan --conf net.conf --cap '{\"portMappings\": [{\"hostPort\": 80, \"containerPort\": 80}]}'
   wasmcni plan --conf net.conf --grants ./grants --json | jq -r '.calls[].steps[].op'
+  wasmcni plan --conf net.conf --plugin acme=target/wasm32-unknown-unknown/release/acme.wasm
 
 Files:
   /etc/wasmcni/plugins/NAME.toml       grants, unless --grants is given
@@ -341,6 +365,9 @@ pub(super) struct Plan {
     /// Directory with NAME.toml for plugins, instead of the grants in force
     #[arg(long, value_name = "DIR")]
     pub(super) grants: Option<PathBuf>,
+    /// A component as the plugin of that type; its manifest is its grants, unless --grants has some
+    #[arg(long, value_name = given::GIVEN_PLUGIN, value_parser = given::given_plugin)]
+    pub(super) plugin: Vec<GivenPlugin>,
     /// Name of the container's netns on that node; made if it is not there
     #[arg(long, value_name = "NAME", default_value = "container")]
     pub(super) netns: String,
@@ -452,6 +479,9 @@ Runs test files (*.test.toml, in the directories named and below them). Each has
 configuration, grants, a node to start from, and steps: a verb with what is to come of it. The real
 components run on a simulated kernel; no root needed, nothing of this machine touched.
 
+Plugins are the bundled ones with the grants that they were shipped with, those installed on this
+machine with the grants in force, and components that --plugin or the test file names.
+
 docs/testing.md has every key; docs/examples/policy-tests has examples.";
 
 const TEST_MORE: &str = "\
@@ -459,6 +489,8 @@ Examples:
   wasmcni test policy/
   wasmcni test policy/tenant.test.toml --update      write what is seen to its golden file
   wasmcni test policy/ --format junit > report.xml   for CI; or --format tap
+  wasmcni test tests/ --plugin acme=acme.wasm        of a plugin of your own
+  wasmcni test tests/ --record recordings/           each call, for `wasmcni replay`
 
 Exit status:
   0  every test passed
@@ -477,6 +509,12 @@ pub(super) struct Test {
     /// Write golden files anew, instead of comparing with them
     #[arg(long)]
     pub(super) update: bool,
+    /// Record each call there, for `wasmcni replay`
+    #[arg(long, value_name = "DIR")]
+    pub(super) record: Option<PathBuf>,
+    /// A component as the plugin of that type; its manifest is its grants, unless the test has some
+    #[arg(long, value_name = given::GIVEN_PLUGIN, value_parser = given::given_plugin)]
+    pub(super) plugin: Vec<GivenPlugin>,
 }
 
 /// How the outcome of tests is told.
