@@ -365,7 +365,7 @@ pub(super) struct Plan {
     /// Directory with NAME.toml for plugins, instead of the grants in force
     #[arg(long, value_name = "DIR")]
     pub(super) grants: Option<PathBuf>,
-    /// A component as the plugin of that type; its manifest is its grants, unless --grants has some
+    /// A component as the plugin of that type, with its manifest if --grants has none
     #[arg(long, value_name = given::GIVEN_PLUGIN, value_parser = given::given_plugin)]
     pub(super) plugin: Vec<GivenPlugin>,
     /// Name of the container's netns on that node; made if it is not there
@@ -512,7 +512,7 @@ pub(super) struct Test {
     /// Record each call there, for `wasmcni replay`
     #[arg(long, value_name = "DIR")]
     pub(super) record: Option<PathBuf>,
-    /// A component as the plugin of that type; its manifest is its grants, unless the test has some
+    /// A component as the plugin of that type, with its manifest if the test has none
     #[arg(long, value_name = given::GIVEN_PLUGIN, value_parser = given::given_plugin)]
     pub(super) plugin: Vec<GivenPlugin>,
 }
