@@ -14,7 +14,7 @@
 //!                                   ─▶ flannel   files of flannel networks
 //! ```
 //!
-//! Host calls hold a [`gate::Gate`], never a kernel. `names` and `directories` are for all.
+//! Host calls hold a [`gate::Gate`], never a kernel. `names`, `directories` and `trust` are for all.
 
 pub mod audit;
 mod bindings;
@@ -34,3 +34,4 @@ pub mod names;
 pub mod node;
 pub mod policy;
 pub mod recording;
+mod trust;

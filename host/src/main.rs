@@ -98,7 +98,8 @@ fn serve(plugin: &Bundled) -> Reply {
         None => BusAddress::Socket(directories.system_bus.clone()),
     };
     let watched = recorder.as_ref().map(|_| Rc::default());
-    let trail = Rc::new(if recorder.is_some() { Trail::on() } else { Trail::off() });
+    let kept = audit.is_some() || recorder.is_some();
+    let trail = Rc::new(if kept { Trail::on() } else { Trail::off() });
     let world = World {
         node: Box::new(LinuxNode { system_bus, deferring_deletes: true, watched }),
         directories,

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::audit::Audit;
+use crate::audit::{Attached, Audit, Subject};
 use crate::cni::{
     CniArgs, CniError, CniResult, Code, NetworkConf, Request, SpecVersion, ValidAttachment, Verb,
 };
@@ -69,9 +69,9 @@ pub struct World {
     /// The process ends with this call: memory, threads and sockets are left to the kernel, which
     /// takes them down faster than we could.
     pub last_call: bool,
-    /// Where plugins' steps are kept, for those who want to know.
+    /// Where plugins' steps are kept, for those who want to know: an audit does.
     pub trail: Rc<Trail>,
-    /// The audit, with a trail of its own.
+    /// The audit.
     pub audit: Option<Audit>,
     /// Where the call is recorded, if it is; its node keeps what is asked of kernels then, and its trail, steps.
     pub recorder: Option<Recorder>,
@@ -203,7 +203,7 @@ pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
         (world.log)(&format!("warn: going on without prevResult: {damage}"));
     }
     let version = job.conf.version;
-    let about = world.audit.as_ref().map(|audit| (audit, job.clone()));
+    let audited = world.audit.as_ref().map(|audit| (audit, subject(&job)));
     let recorded = world.recorder.as_ref().map(|recorder| (recorder, job.clone()));
     let recorded = recorded.as_ref().and_then(|(to, job)| record::begin(world, to, plugin, job));
     let served = match job.verb {
@@ -216,16 +216,25 @@ pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
         Ok(stdout) => (Reply::success(stdout), None),
         Err(error) => (Reply::failure(&error, Some(version)), Some(error)),
     };
+    // Before the audit, which takes what the trail has.
     if let Some(recorded) = recorded {
         recorded.end(world, &reply);
     }
-    if let Some((audit, job)) = about {
-        let attached = job.attachment.as_ref().map(|of| (of, job.netns.as_deref()));
-        if let Err(e) = audit.end(job.verb, job.conf.name.as_str(), attached, error.as_ref()) {
-            (world.log)(&format!("warn: {e}"));
-        }
+    if let Some((audit, subject)) = audited
+        && let Err(e) = audit.end(subject, &world.trail, error.as_ref())
+    {
+        (world.log)(&format!("warn: {e}"));
     }
     reply
+}
+
+fn subject(job: &Job) -> Subject {
+    let netns = job.netns.as_deref();
+    Subject {
+        verb: job.verb,
+        network: job.conf.name.to_string(),
+        attachment: job.attachment.as_ref().map(|attachment| Attached::of(attachment, netns)),
+    }
 }
 
 /// Before any work: a runtime that gives the node's own netns would have its node's links changed.
@@ -271,16 +280,11 @@ fn runner(
         deadline,
         world.directories.clone(),
     );
-    call.trail = Rc::clone(trail(world));
+    call.trail = world.trail.clone();
     let args = job.args.pairs().unwrap_or_default();
     call.args = args.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     call.prev = job.prev_result.iter().flat_map(|prev| &prev.ips).map(|ip| ip.address).collect();
     Runner::new(world, job, Rc::new(call), plugin, prepared)
-}
-
-/// Where the call's steps are kept.
-fn trail(world: &World) -> &Rc<Trail> {
-    world.audit.as_ref().map_or(&world.trail, Audit::trail)
 }
 
 fn netns_error(problem: &NetnsProblem) -> CniError {

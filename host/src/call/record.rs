@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Job, Reply, World, trail};
+use super::{Job, Reply, World};
 use crate::component::Bundled;
 use crate::recording::{About, Begun, Recorder};
 
@@ -41,7 +41,7 @@ impl Recorded<'_> {
     pub(super) fn end(self, world: &World, reply: &Reply) {
         let watched = world.node.watched();
         let watched = watched.get(self.kernels..).unwrap_or_default();
-        let written = self.begun.end(trail(world), watched, &reply.stdout, reply.status);
+        let written = self.begun.end(&world.trail, watched, &reply.stdout, reply.status);
         if let Err(error) = written {
             (world.log)(&format!("warn: {error}"));
         }

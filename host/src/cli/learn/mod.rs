@@ -11,14 +11,14 @@ use std::process::ExitCode;
 
 use super::failure::{Doing, Failure};
 use super::trial::{GivenGrants, Others};
-use super::{explain, say, test, words};
+use super::{explain, given, say, test, words};
 use crate::audit::Done;
 use crate::component::store::{self, Digest};
 use crate::component::{self, Code, Origin};
 use crate::config;
 use crate::directories::Directories;
 use crate::gate::Verdict;
-use crate::policy::{self, ComponentPin, Grants, ops_of};
+use crate::policy::{self, ComponentPin, Grants, Unserved};
 use grants::Learned;
 use report::Report;
 use seen::Seen;
@@ -246,8 +246,10 @@ impl<'a> Pupil<'a> {
         let own = policy::parse(&own.text, &own.file).doing(|| "reading its grants")?;
         let mut more: Vec<(&str, String)> = Vec::new();
         for (interface, function) in self.imports()? {
-            let Some(ops) = ops_of(&interface, &function) else { continue };
-            let served = learned.grants_any(ops) || more.iter().any(|(op, _)| ops.contains(op));
+            let Err(Unserved::NotGranted(ops)) = learned.serves(&interface, &function) else {
+                continue;
+            };
+            let served = more.iter().any(|(op, _)| ops.contains(op));
             let grant = own.all().iter().find(|grant| ops.contains(&grant.op()));
             if let (false, Some(grant)) = (served, grant) {
                 more.push((grant.op(), grant.text().to_owned()));
@@ -284,7 +286,7 @@ impl<'a> Pupil<'a> {
         let against = match &options.against {
             None => self.own.clone(),
             Some(path) => {
-                let text = test::read_text(path)?;
+                let text = given::text(path).doing(|| format!("reading {path:?}"))?;
                 let (plugin, file) = (self.name.to_owned(), path.display().to_string());
                 Some(self.others.fitted(GivenGrants { plugin, file, text }))
             }

@@ -1,5 +1,4 @@
 //! `wasmcni replay`: a recorded call, served again on a simulated node.
-#![allow(clippy::disallowed_methods, reason = "reads the files that the command line names")]
 
 mod again;
 mod differences;
@@ -13,14 +12,12 @@ use serde_json::json;
 use super::compiler::printable;
 use super::failure::{Doing, Failure};
 use super::trial::Others;
-use super::{FAILED, say, words};
+use super::{FAILED, given, say, words};
 use crate::directories::Directories;
 use crate::recording::Recording;
 
 /// Exit status if a call went otherwise.
 const DIFFERENT: u8 = 3;
-/// Largest recording that is read, in octets.
-const MAX_BYTES: u64 = 64 << 20;
 
 /// What came of a replay.
 struct Replayed {
@@ -66,13 +63,7 @@ pub(super) fn run(
 
 fn read(file: &Path) -> Result<Recording, Failure> {
     let doing = || format!("reading {file:?}");
-    let mut text = String::new();
-    let opened = std::fs::File::open(file).doing(doing)?;
-    let mut opened = std::io::Read::take(opened, MAX_BYTES + 1);
-    std::io::Read::read_to_string(&mut opened, &mut text).doing(doing)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(Failure::new(doing(), format!("it is larger than {} MiB", MAX_BYTES >> 20)));
-    }
+    let text = given::text(file).doing(doing)?;
     Recording::parse(&text)
         .map_err(|why| Failure::new("reading a recording", format!("{}:{why}", file.display())))
 }

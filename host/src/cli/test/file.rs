@@ -3,7 +3,6 @@
 mod start;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
+use super::super::given;
 use super::super::trial::{Attachment, GivenGrants, Mishap, Network, NodeFile, Others};
 use crate::cni::Verb;
 use crate::directories::Directories;
@@ -141,7 +141,7 @@ fn one() -> usize {
 
 /// Reads a test file. The error is a sentence that begins with `FILE:LINE: `.
 pub(super) fn read(path: &Path, around: Around<'_>) -> Result<Test, String> {
-    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let text = given::text(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let dir = path.parent().unwrap_or(Path::new(""));
     Reader { path, dir, text: &text, around }.test()
 }

@@ -73,12 +73,6 @@ pub(super) fn listen(
     Ok(wrong)
 }
 
-/// A text file that the command line names.
-pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
-    let doing = || format!("reading {path:?}");
-    String::from_utf8(super::compiler::read(path)?).doing(doing)
-}
-
 /// The test files of these paths; at least one.
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();

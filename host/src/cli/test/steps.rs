@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::super::chance;
 use super::super::failure::{Doing, Failure};
+use super::super::given;
 use super::super::plan::words_of;
 use super::super::trial::{Called, Facts, Mishap, Played, Trial};
 use super::compare;
@@ -161,7 +162,7 @@ impl Playing<'_> {
         if update {
             return fs::write(path, &transcript).doing(|| format!("writing {path:?}"));
         }
-        let golden = match fs::read_to_string(path) {
+        let golden = match given::text(path) {
             Ok(golden) => golden,
             Err(error) => {
                 let line = format!("golden: reading {path:?}: {error}; write it by --update");

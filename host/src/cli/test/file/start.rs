@@ -1,11 +1,11 @@
 //! What a test starts from: the network, the node, the plugins and their grants.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
+use super::super::super::given;
 use super::super::super::trial::{GivenGrants, Network, NodeFile, Others};
 use super::super::narrowed;
 use super::Reader;
@@ -85,7 +85,7 @@ impl Reader<'_> {
         let (file, text) = match value.get_ref() {
             Value::String(file) => {
                 let path = self.dir.join(file);
-                let text = fs::read_to_string(&path);
+                let text = given::text(&path);
                 let text =
                     text.or_else(|e| self.bad(&span, format_args!("reading {path:?}: {e}")))?;
                 (file.clone(), text)
