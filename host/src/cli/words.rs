@@ -361,6 +361,8 @@ mod tests {
             "grants",
             "plan",
             "test",
+            "learn",
+            "replay",
             "snapshot",
             "policy",
             "trust boundary",
@@ -380,6 +382,8 @@ mod tests {
             &["wasmcni", "grants", "bridge"],
             &["wasmcni", "plan", "--conf", "x", "--verb", "check"],
             &["wasmcni", "test", "x", "--format", "tap"],
+            &["wasmcni", "learn", "--as", "bridge", "x"],
+            &["wasmcni", "replay", "x", "--grants", "y"],
             &["wasmcni", "snapshot", "--netns", "blue", "--netns", "red"],
             &["wasmcni", "policy", "check", "--as", "bridge", "x"],
         ] {

@@ -152,9 +152,12 @@ fn fewer_nets(items: &BTreeSet<Item>) -> BTreeSet<Item> {
         Item::Number(..) => None,
     };
     let mut nets: Vec<IpNet> = items.iter().filter_map(net).collect();
+    // A wider one stands before what is within it.
     nets.sort();
-    let all = nets.clone();
-    nets.retain(|one| !all.iter().any(|wide| wide != one && wide.contains(one)));
+    nets.dedup_by(|one, wide| wide.contains(&*one));
+    if nets.len() > MOST_NETS {
+        nets = few_enough(IpNet::aggregate(&nets));
+    }
     while nets.len() > MOST_NETS {
         let pairs = nets.windows(2).enumerate().filter_map(|(at, pair)| match pair {
             [one, other] => both(*one, *other).map(|net| (net.prefix_len(), at, net)),
@@ -171,6 +174,20 @@ fn fewer_nets(items: &BTreeSet<Item>) -> BTreeSet<Item> {
     }
     let others = items.iter().filter(|item| net(item).is_none()).cloned();
     others.chain(nets.into_iter().map(|net| Item::Text(net.to_string()))).collect()
+}
+
+/// So many that looking at each pair of neighbours again and again takes no time.
+fn few_enough(mut nets: Vec<IpNet>) -> Vec<IpNet> {
+    const MOST_PAIRS: usize = 1024;
+    let mut length = u8::MAX;
+    while nets.len() > MOST_PAIRS && length > 8 {
+        length = nets.iter().map(IpNet::prefix_len).max().unwrap_or_default().saturating_sub(1);
+        let cut = |net: &IpNet| IpNet::new(net.addr(), net.prefix_len().min(length)).ok();
+        nets = nets.iter().filter_map(cut).map(|net| net.trunc()).collect();
+        nets.sort();
+        nets.dedup_by(|one, wide| wide.contains(&*one));
+    }
+    nets
 }
 
 /// The smallest network that holds both; `None`: there is none but all addresses.
@@ -303,7 +320,10 @@ mod tests {
             .map(|op| seen(op, &[]))
             .collect();
         let learned = learn(&many);
-        assert_eq!(learned[0].said["within"].len(), MOST_NETS);
+        assert!(learned[0].said["within"].len() <= MOST_NETS);
+        let nets = (0..50_000_u32).map(|n| IpNet::from(IpAddr::from((n * 77_777).to_be_bytes())));
+        let few = fewer_nets(&nets.map(|net| Item::Text(net.to_string())).collect());
+        assert!(!few.is_empty() && few.len() <= MOST_NETS, "{few:?}");
     }
 
     #[test]

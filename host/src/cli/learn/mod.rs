@@ -162,6 +162,7 @@ impl<'a> Pupil<'a> {
     fn heard_by_audit(&self, options: &words::Learn) -> Result<Heard, Failure> {
         let mut heard = Heard::default();
         let (mut damaged, mut unknown, mut left_out) = (0, 0, 0);
+        let mut known = BTreeSet::new();
         let Some(path) = &options.audit else { return Ok(heard) };
         let source: Box<dyn std::io::Read> = match path.as_os_str() == "-" {
             true => Box::new(std::io::stdin()),
@@ -176,8 +177,10 @@ impl<'a> Pupil<'a> {
                     Done::Refused(why) => _ = heard.refused.insert(why.clone()),
                     Done::Rule(rule) => {
                         heard.used.insert(rule.clone());
+                        let ifname = line.attachment.as_ref().map(|of| of.ifname.clone());
                         match Seen::of_audit(line, operation) {
-                            Some(seen) if heard.seen.contains(&seen) => {}
+                            // A node asks for the same again and again.
+                            Some(_) if !known.insert((operation.to_string(), ifname)) => {}
                             Some(seen) => heard.seen.push(seen),
                             None => unknown += 1,
                         }

@@ -53,7 +53,7 @@ pub(in super::super) struct Learn {
     /// Run with everything allowed, instead of the grants that the plugin has
     #[arg(long, conflicts_with = "audit")]
     pub(in super::super) everything: bool,
-    /// The grant file to say of what was never used and what it refuses, instead of the plugin's own
+    /// Say of this grant file, not the plugin's own, what is never used and refused
     #[arg(long, value_name = "FILE")]
     pub(in super::super) against: Option<PathBuf>,
 }
