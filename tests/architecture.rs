@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Which modules of the host a module may import, by the first name of the path. `names`,
 /// `directories` and `trust` are for all; `call` and `cli` know everything.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("names", &[]),
     ("directories", &[]),
     ("trust", &[]),
@@ -21,6 +21,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("gate", &["policy", "journal", "kernel", "ipam", "flannel"]),
     ("component", &["policy"]),
     ("audit", &["config", "cni", "gate", "policy"]),
+    ("recording", &["audit", "config", "gate", "kernel"]),
     ("hostcalls", &["bindings", "gate", "kernel", "ipam", "flannel", "cni", "policy", "component"]),
 ];
 

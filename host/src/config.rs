@@ -68,7 +68,18 @@ pub struct Config {
     /// Where a line about each call is written: `journald`, or the path of a file.
     #[serde(deserialize_with = "audit_to")]
     audit: Option<AuditTo>,
+    /// The directory in which each call is recorded.
+    #[serde(deserialize_with = "record_to")]
+    record: Option<PathBuf>,
+    /// How many recordings it may hold.
+    #[serde(rename = "record-keep", deserialize_with = "record_keep")]
+    record_keep: Option<usize>,
 }
+
+/// How many recordings are kept unless the operator says otherwise.
+const RECORD_KEEP: usize = 100;
+/// Most that can be kept.
+const MAX_RECORD_KEEP: usize = 10_000;
 
 /// What `audit` says in wasmcni.toml.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +110,27 @@ fn audit_to<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<AuditTo>
         let want = "write \"journald\", or the absolute path of a file";
         serde::de::Error::custom(format!("audit: {text:?} is no place for an audit; {want}"))
     })
+}
+
+fn record_to<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+    let text = String::deserialize(from)?;
+    let path = PathBuf::from(&text);
+    match path.is_absolute() && path.file_name().is_some() {
+        true => Ok(Some(path)),
+        false => Err(serde::de::Error::custom(format!(
+            "record: {text:?} is no place for recordings; write the absolute path of a directory"
+        ))),
+    }
+}
+
+fn record_keep<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
+    let number = i64::deserialize(from)?;
+    match usize::try_from(number) {
+        Ok(keep @ 1..=MAX_RECORD_KEEP) => Ok(Some(keep)),
+        Ok(_) | Err(_) => Err(serde::de::Error::custom(format!(
+            "record-keep: {number} is out of bounds; write 1 to {MAX_RECORD_KEEP}"
+        ))),
+    }
 }
 
 impl Config {
@@ -134,6 +166,11 @@ impl Config {
     /// Where a line about each call is written, if anywhere.
     pub fn audit(&self) -> Option<&AuditTo> {
         self.audit.as_ref()
+    }
+
+    /// The directory in which each call is recorded, and how many recordings it may hold.
+    pub fn record(&self) -> Option<(&Path, usize)> {
+        Some((self.record.as_deref()?, self.record_keep.unwrap_or(RECORD_KEEP)))
     }
 
     /// Whether this native delegate may be executed.

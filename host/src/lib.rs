@@ -5,6 +5,7 @@
 //! ```text
 //! main ─▶ call ─▶ cni          the exec protocol, pure
 //!              ─▶ audit        a line about each call
+//!              ─▶ recording    all that decided a call, to be replayed
 //!              ─▶ component    what runs: the engine, compiled code, limits
 //!              ─▶ hostcalls ─▶ gate ─▶ policy    who may do what
 //!                                   ─▶ journal   what was done, and how to take it back
@@ -32,4 +33,5 @@ pub mod kernel;
 pub mod names;
 pub mod node;
 pub mod policy;
+pub mod recording;
 mod trust;

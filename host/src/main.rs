@@ -20,6 +20,7 @@ use wasmcni::gate::Trail;
 use wasmcni::kernel::linux::BusAddress;
 use wasmcni::names::PluginName;
 use wasmcni::node::LinuxNode;
+use wasmcni::recording::Recorder;
 
 /// musl's allocator maps and unmaps memory some two hundred times in one ADD.
 /// See `docs/decisions/0008-start-up.md`.
@@ -80,45 +81,52 @@ fn serve(plugin: &Bundled) -> Reply {
         Err(error) => return Reply::failure(&error, stated_version(&stdin)),
     };
     let directories = Directories::below(&root());
-    let traceparent = text.get("TRACEPARENT").map(|parent| (*parent).to_owned());
-    let audit = match audit(&directories, &request, traceparent) {
-        Ok(audit) => audit,
+    let config = match config(&directories, &request) {
+        Ok(config) => config,
         Err(error) => return Reply::failure(&error, stated_version(&stdin)),
     };
+    let traceparent = text.get("TRACEPARENT").map(|parent| (*parent).to_owned());
+    let audit = config.audit().map(|to| Audit::begin(to.clone(), traceparent));
+    let recorder = config.record().map(|(to, keep)| Recorder {
+        to: to.to_owned(),
+        keep: Some(keep),
+        environment: text.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        stdin: String::from_utf8_lossy(&stdin).into_owned(),
+    });
     let system_bus = match text.get("DBUS_SYSTEM_BUS_ADDRESS") {
         Some(listed) => BusAddress::Listed((*listed).to_owned()),
         None => BusAddress::Socket(directories.system_bus.clone()),
     };
+    let watched = recorder.as_ref().map(|_| Rc::default());
+    let kept = audit.is_some() || recorder.is_some();
+    let trail = Rc::new(if kept { Trail::on() } else { Trail::off() });
     let world = World {
-        node: Box::new(LinuxNode { system_bus, deferring_deletes: true }),
+        node: Box::new(LinuxNode { system_bus, deferring_deletes: true, watched }),
         directories,
         plugins: BUNDLED.to_vec(),
         log: Rc::new(|line| eprintln!("wasmcni: {line}")),
         environment: environment.clone(),
         last_call: true,
-        trail: Rc::new(if audit.is_some() { Trail::on() } else { Trail::off() }),
+        trail,
         audit,
+        recorder,
     };
     call::run(&world, plugin, request)
 }
 
-/// The audit that the operator's configuration asks for. If it cannot be read, what the operator wants is not
-/// known: nothing is done then, but for DEL, which nothing may keep from cleaning.
-fn audit(
-    directories: &Directories,
-    request: &Request,
-    traceparent: Option<String>,
-) -> Result<Option<Audit>, CniError> {
+/// What the operator configured: where an audit is written, and calls are recorded. If it cannot be read, what the
+/// operator wants is not known: nothing is done then, but for DEL, which nothing may keep from cleaning.
+fn config(directories: &Directories, request: &Request) -> Result<Config, CniError> {
     let of_a_del = match request {
-        Request::About(_) | Request::Version(_) => return Ok(None),
+        Request::About(_) | Request::Version(_) => return Ok(Config::default()),
         Request::Del(_) => true,
         Request::Add(_) | Request::Check(_) | Request::Gc(_) | Request::Status(_) => false,
     };
     match Config::read(&directories.config) {
-        Ok(config) => Ok(config.audit().map(|to| Audit::begin(to.clone(), traceparent))),
+        Ok(config) => Ok(config),
         Err(error) if of_a_del => {
             eprintln!("wasmcni: warn: going on without an audit: {error}");
-            Ok(None)
+            Ok(Config::default())
         }
         Err(error) => Err(CniError::new(Code::InvalidConfiguration, error.to_string())),
     }

@@ -2,13 +2,16 @@
 
 mod demo;
 mod explain;
+mod given;
 mod inspect;
 mod install;
 mod installed;
+mod learn;
 mod plan;
 mod plugin;
 mod policy;
 mod policy_tests;
+mod replay;
 mod snapshot;
 
 use std::fs;
@@ -99,9 +102,9 @@ fn wasmcni(words: &[&str]) -> Outcome {
     run_as(&wasmcni_binary(), Path::new("/nonexistent"), words)
 }
 
-const COMMANDS: [&str; 11] = [
-    "demo", "explain", "install", "inspect", "plugin", "plugins", "grants", "plan", "policy",
-    "test", "snapshot",
+const COMMANDS: [&str; 13] = [
+    "demo", "explain", "install", "inspect", "learn", "plugin", "plugins", "grants", "plan",
+    "policy", "replay", "test", "snapshot",
 ];
 
 #[test]

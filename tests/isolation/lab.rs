@@ -191,6 +191,7 @@ impl Lab {
             environment: Vec::new(),
             last_call: false,
             trail: Rc::default(),
+            recorder: None,
             audit: None,
         };
         let reply = call::run(&world, plugin, request);

@@ -7,6 +7,7 @@ mod gc;
 mod guest;
 mod native;
 mod node_lock;
+mod record;
 mod undoing;
 
 use std::path::{Path, PathBuf};
@@ -21,8 +22,9 @@ use crate::component::Bundled;
 use crate::directories::Directories;
 use crate::gate::{Call, Trail};
 use crate::journal::{Journal, JournalError, Journals};
-use crate::kernel::{Kernel, Role};
+use crate::kernel::{Kernel, Role, faults};
 use crate::names::Attachment;
+use crate::recording::Recorder;
 use guest::{Prepared, Runner};
 
 /// How long a call waits for another one on the same attachment.
@@ -45,6 +47,11 @@ pub trait Node {
     /// # Errors
     /// When the netns cannot be entered.
     fn kernel(&self, netns: Option<&Path>) -> Result<Box<dyn Kernel>, NetnsProblem>;
+
+    /// What was asked of each kernel that was handed out, if that is kept.
+    fn watched(&self) -> Vec<faults::Record> {
+        Vec::new()
+    }
 }
 
 /// Everything outside that a call depends on.
@@ -66,6 +73,8 @@ pub struct World {
     pub trail: Rc<Trail>,
     /// The audit.
     pub audit: Option<Audit>,
+    /// Where the call is recorded, if it is; its node keeps what is asked of kernels then, and its trail, steps.
+    pub recorder: Option<Recorder>,
 }
 
 impl std::fmt::Debug for World {
@@ -195,21 +204,28 @@ pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
     }
     let version = job.conf.version;
     let audited = world.audit.as_ref().map(|audit| (audit, subject(&job)));
+    let recorded = world.recorder.as_ref().map(|recorder| (recorder, job.clone()));
+    let recorded = recorded.as_ref().and_then(|(to, job)| record::begin(world, to, plugin, job));
     let served = match job.verb {
         Verb::Add => add::run(world, plugin, job),
         Verb::Del => del::run(world, plugin, job),
         Verb::Gc => gc::run(world, plugin, job),
         Verb::Check | Verb::Status | Verb::Version => look(world, plugin, job),
     };
+    let (reply, error) = match served {
+        Ok(stdout) => (Reply::success(stdout), None),
+        Err(error) => (Reply::failure(&error, Some(version)), Some(error)),
+    };
+    // Before the audit, which takes what the trail has.
+    if let Some(recorded) = recorded {
+        recorded.end(world, &reply);
+    }
     if let Some((audit, subject)) = audited
-        && let Err(e) = audit.end(subject, &world.trail, served.as_ref().err())
+        && let Err(e) = audit.end(subject, &world.trail, error.as_ref())
     {
         (world.log)(&format!("warn: {e}"));
     }
-    match served {
-        Ok(stdout) => Reply::success(stdout),
-        Err(error) => Reply::failure(&error, Some(version)),
-    }
+    reply
 }
 
 fn subject(job: &Job) -> Subject {

@@ -4,6 +4,7 @@
 //! Whatever a command asks of the outside it asks here: operators' commands run beside CNI calls,
 //! never within one.
 
+mod chance;
 mod compiler;
 mod demo;
 mod doctor;
@@ -12,12 +13,14 @@ mod failure;
 mod given;
 mod inspect;
 mod install;
+mod learn;
 mod misnamed;
 mod plan;
 mod plugin;
 mod plugins;
 mod policy;
 mod replacing;
+mod replay;
 mod snapshot;
 mod test;
 mod trial;
@@ -83,9 +86,17 @@ pub fn run(called: &Called, words: impl Iterator<Item = OsString>) -> ExitCode {
             Ok(status) => return status,
             Err(failure) => Err(failure),
         },
-        Command::Test(options) => match test::run(options, &mut out) {
+        Command::Test(options) => match test::run(options, &directories, &mut out) {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::from(FAILED),
+            Err(failure) => Err(failure),
+        },
+        Command::Learn(options) => match learn::run(options, &directories, &mut out) {
+            Ok(status) => return status,
+            Err(failure) => Err(failure),
+        },
+        Command::Replay(options) => match replay::run(options, &directories, &mut out) {
+            Ok(status) => return status,
             Err(failure) => Err(failure),
         },
         Command::Snapshot(options) => snapshot::run(options, &directories, &mut out),

@@ -11,7 +11,7 @@ use go_json::Node;
 use serde_json::{Value, json};
 
 use super::failure::{Doing, Failure};
-use super::trial::{Attachment, Facts, GivenGrants, Network, NodeFile, Played, Trial};
+use super::trial::{Attachment, Facts, GivenGrants, Network, NodeFile, Others, Played, Trial};
 use super::{given, say, words};
 use crate::cni::{CniError, CniResult, SpecVersion, Verb};
 use crate::component::BUNDLED;
@@ -46,12 +46,14 @@ pub(super) fn run(
         Some(path) => NodeFile::read(path)?,
         None => NodeFile::default(),
     };
+    let mut others = Others::given(&options.plugin)?;
+    others.add_installed(&network.types(), node)?;
     let grants = match &options.grants {
-        Some(dir) => grants_of_dir(dir)?,
+        Some(dir) => grants_of_dir(dir, &others)?,
         None => grants_in_force(node)?,
     };
     let files = inputs(node, &network);
-    let mut trial = Trial::new(&start, grants, &files, &network)?;
+    let mut trial = Trial::new(&start, grants, &others, &files, &network)?;
     trial.need_netns(&options.netns)?;
     let attachment = attachment(options)?;
     let verb = options.verb.verb();
@@ -128,8 +130,8 @@ fn read_result(path: &Path, version: SpecVersion) -> Result<CniResult, Failure> 
     CniResult::from_delegate(&result.to_json_string(), version).doing(doing)
 }
 
-/// The operator's grant files of this node.
-fn grants_in_force(node: &Directories) -> Result<Vec<GivenGrants>, Failure> {
+/// The operator's grant files of this node for the bundled plugins.
+pub(super) fn grants_in_force(node: &Directories) -> Result<Vec<GivenGrants>, Failure> {
     let mut given = Vec::new();
     for plugin in &BUNDLED {
         let found = config::grant_file(&node.config, plugin.name)
@@ -143,14 +145,14 @@ fn grants_in_force(node: &Directories) -> Result<Vec<GivenGrants>, Failure> {
 }
 
 /// `DIR/NAME.toml`, whoever may write them.
-fn grants_of_dir(dir: &Path) -> Result<Vec<GivenGrants>, Failure> {
+pub(super) fn grants_of_dir(dir: &Path, others: &Others) -> Result<Vec<GivenGrants>, Failure> {
     fs::read_dir(dir).doing(|| format!("reading {dir:?}"))?;
     let mut given = Vec::new();
-    for plugin in &BUNDLED {
-        let path = dir.join(format!("{}.toml", plugin.name));
+    for plugin in others.names() {
+        let path = dir.join(format!("{plugin}.toml"));
         if path.exists() {
             let text = given::text(&path).doing(|| format!("reading {path:?}"))?;
-            let (plugin, file) = (plugin.name.to_owned(), path.display().to_string());
+            let (plugin, file) = (plugin.to_owned(), path.display().to_string());
             given.push(GivenGrants { plugin, file, text });
         }
     }

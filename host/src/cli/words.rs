@@ -1,8 +1,11 @@
 //! What can be typed, and what help says of it.
 
 mod audit;
+mod given;
+mod learn;
 mod plugin;
 mod policy;
+mod replay;
 mod trial;
 
 use std::path::PathBuf;
@@ -10,8 +13,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(super) use audit::Explain;
+pub(super) use given::GivenPlugin;
+pub(super) use learn::Learn;
 pub(super) use plugin::{Add, Inspect, List, Plugin, PluginCommand, Remove, Upgrade};
 pub(super) use policy::{Policy, PolicyCheck, PolicyCommand};
+pub(super) use replay::Replay;
 pub(super) use trial::{Format, Plan, Snapshot, Test};
 
 /// Where runtimes look for plugins unless told otherwise (CNI_PATH).
@@ -39,6 +45,8 @@ Examples:
                                        install it with the rights that it asks for
   wasmcni plan --conf net.conflist     what attaching a container would do, and which rules allow it
   wasmcni test policy/                 run tests of configurations, grants and plugins, without root
+  wasmcni learn --as acme tests/       the least grants that it needs for its tests
+  wasmcni replay call.wasmcni.json     serve a recorded call again, and show what differs
   wasmcni policy check                 whether your grant files are good: every error, and doubts
   sudo wasmcni doctor                  what the reference plugins left, after a switch
 
@@ -50,8 +58,8 @@ Exit status:
 
 Files:
   /opt/cni/bin/wasmcni                 this binary; beside it a symlink for each plugin
-  /etc/wasmcni/wasmcni.toml            where an audit is written; which native plugins may be
-                                       executed as delegates
+  /etc/wasmcni/wasmcni.toml            where an audit is written and calls are recorded; which
+                                       native plugins may be executed as delegates
   /etc/wasmcni/plugins/NAME.toml       your grants for a plugin, instead of those it came with
   /var/lib/wasmcni/                    components of others, and their compiled code
   /run/wasmcni/                        journals and locks, gone at reboot
@@ -139,6 +147,18 @@ pub(super) enum Command {
     )]
     Test(Test),
     #[command(
+        about = "Write the least grants that a plugin needs for its tests, or for what an audit says",
+        long_about = learn::LEARN,
+        after_long_help = learn::LEARN_MORE
+    )]
+    Learn(Learn),
+    #[command(
+        about = "Serve recorded calls again, on a simulated node, and show what differs",
+        long_about = replay::REPLAY,
+        after_long_help = replay::REPLAY_MORE
+    )]
+    Replay(Replay),
+    #[command(
         about = "Write what this node's kernel has to a file that plans and tests start from",
         long_about = trial::SNAPSHOT,
         after_long_help = trial::SNAPSHOT_MORE
@@ -161,11 +181,13 @@ impl Command {
             Self::Explain(_) => "explain",
             Self::Inspect(_) => "inspect",
             Self::Install(_) => "install",
+            Self::Learn(_) => "learn",
             Self::Plugin(_) => "plugin",
             Self::Plugins => "plugins",
             Self::Grants(_) => "grants",
             Self::Plan(_) => "plan",
             Self::Test(_) => "test",
+            Self::Replay(_) => "replay",
             Self::Snapshot(_) => "snapshot",
             Self::Policy(_) => "policy",
         }
@@ -339,6 +361,8 @@ mod tests {
             "grants",
             "plan",
             "test",
+            "learn",
+            "replay",
             "snapshot",
             "policy",
             "trust boundary",
@@ -358,6 +382,8 @@ mod tests {
             &["wasmcni", "grants", "bridge"],
             &["wasmcni", "plan", "--conf", "x", "--verb", "check"],
             &["wasmcni", "test", "x", "--format", "tap"],
+            &["wasmcni", "learn", "--as", "bridge", "x"],
+            &["wasmcni", "replay", "x", "--grants", "y"],
             &["wasmcni", "snapshot", "--netns", "blue", "--netns", "red"],
             &["wasmcni", "policy", "check", "--as", "bridge", "x"],
         ] {

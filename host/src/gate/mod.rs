@@ -19,6 +19,7 @@ mod rule;
 mod shaping;
 mod sysctl;
 mod tap;
+mod texts;
 mod trail;
 mod tuning;
 mod vrf;
@@ -33,7 +34,7 @@ use ipnet::IpNet;
 use crate::journal::{Journal, JournalError, Place, Sharing, Undo};
 use crate::kernel::{Errno, IfIndex, Kernel, KernelError, Owner, Role};
 use crate::names::{Attachment, IfName, PluginName};
-use crate::policy::{Denied, Facts, Grants, Op};
+use crate::policy::{self, Denied, Facts, Grants, Op};
 
 pub use child::{NewChild, NewKind};
 pub use devices::DeviceKey;
@@ -223,7 +224,7 @@ impl Gate {
         let role = op.netns.unwrap_or(Role::Host);
         let own = |name: &str| journal.as_ref().is_some_and(|j| j.made_link_named(role, name));
         let configuration = self.configuration.as_ref().unwrap_or(&self.call.configuration);
-        let config = |path: &str| config_text(configuration, path);
+        let config = |path: &str| texts::text(configuration, path);
         let ipam = self.call.ipam.borrow();
         let ifname = self.call.attachment.as_ref().map_or("", |a| a.ifname.as_str());
         let peer = || self.peer().filter(|_| role == Role::Host).map(|name| name.to_string());
@@ -244,7 +245,7 @@ impl Gate {
             args: &args,
         };
         let trail = &self.call.trail;
-        match self.grants.allow(op, &facts) {
+        let permitted = match self.grants.allow(op, &facts) {
             Ok(grant) => {
                 trail.granted(self.plugin(), op, &self.grants, grant);
                 Ok(())
@@ -254,7 +255,11 @@ impl Gate {
                 trail.refused(self.plugin(), op, &denied);
                 Err(denied.into())
             }
+        };
+        if trail.learns() {
+            trail.meant(policy::tokens(op, &texts::texts(configuration), &facts));
         }
+        permitted
     }
 
     /// Remembers a refusal, for the error that the runtime gets.
@@ -391,17 +396,4 @@ impl Gate {
 /// Whether an error says that nothing was done. After a lost answer it may have been.
 fn certain(errno: Errno) -> bool {
     !matches!(errno, Errno::ETIMEDOUT | Errno::EINTR | Errno::ENOBUFS | Errno::EIO | Errno::EPROTO)
-}
-
-/// The text at `a.b.0` of a configuration, keys matched as Go's JSON does; in an array, the entry of that
-/// number, from 0.
-fn config_text(configuration: &Node, path: &str) -> Option<String> {
-    let mut node = configuration;
-    for key in path.split('.') {
-        node = match node.as_array() {
-            Some(entries) => entries.get(key.parse::<usize>().ok()?)?,
-            None => node.get(key)?,
-        };
-    }
-    node.as_str().map(str::to_owned)
 }

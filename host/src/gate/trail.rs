@@ -37,6 +37,8 @@ pub struct Step {
     pub verdict: Verdict,
     /// Why it was not done although it was allowed: the kernel's answer, or another.
     pub failure: Option<String>,
+    /// For each value what else of a policy means it; empty unless the trail is for learning.
+    pub tokens: Vec<(&'static str, Vec<String>)>,
 }
 
 /// The steps of a call.
@@ -64,6 +66,7 @@ struct Kept {
     steps: Vec<Step>,
     left_out: usize,
     runs: Vec<Ran>,
+    learning: bool,
 }
 
 impl Trail {
@@ -75,6 +78,37 @@ impl Trail {
     /// A trail that keeps what is asked.
     pub fn on() -> Self {
         Self { steps: RefCell::new(Some(Kept::default())) }
+    }
+
+    /// A trail that keeps of each step what else of a policy means its values.
+    pub fn learning() -> Self {
+        Self { steps: RefCell::new(Some(Kept { learning: true, ..Kept::default() })) }
+    }
+
+    /// Whether it is one.
+    pub(super) fn learns(&self) -> bool {
+        self.steps.borrow().as_ref().is_some_and(|kept| kept.learning)
+    }
+
+    /// What else of a policy means the values of the step that was kept last.
+    pub(super) fn meant(&self, tokens: Vec<(&'static str, Vec<String>)>) {
+        let mut kept = self.steps.borrow_mut();
+        // Of a step that was left out, nothing is kept.
+        let kept = kept.as_mut().filter(|kept| kept.left_out == 0);
+        if let Some(step) = kept.and_then(|kept| kept.steps.last_mut()) {
+            step.tokens = tokens;
+        }
+    }
+
+    /// The steps that were kept so far, with the number of those that were too many.
+    pub fn steps(&self) -> (Vec<Step>, usize) {
+        let kept = self.steps.borrow();
+        kept.as_ref().map(|kept| (kept.steps.clone(), kept.left_out)).unwrap_or_default()
+    }
+
+    /// The plugins that were run so far, in the order in which they ended.
+    pub fn runs(&self) -> Vec<Ran> {
+        self.steps.borrow().as_ref().map(|kept| kept.runs.clone()).unwrap_or_default()
     }
 
     /// Takes the steps that were kept so far, with the number of those that were too many.
@@ -131,6 +165,7 @@ impl Trail {
             return;
         }
         let (plugin, op) = (plugin.to_owned(), op.clone());
-        kept.steps.push(Step { plugin, op, verdict: verdict(), failure: None });
+        let tokens = Vec::new();
+        kept.steps.push(Step { plugin, op, verdict: verdict(), failure: None, tokens });
     }
 }

@@ -1,6 +1,6 @@
 //! Faults on demand, for tests: a kernel around another that counts what changes it, and at a chosen
-//! operation refuses, or does something before or after it. `wasmcni test` has one around the simulated kernel; no
-//! call on a node ever has.
+//! operation refuses, or does something before or after it. `wasmcni test` has one around the simulated kernel; a
+//! call on a node has one, without faults, if it is recorded: for what the kernel refused.
 //!
 //! ```
 //! use wasmcni::kernel::faults::{At, Faults};
@@ -41,6 +41,8 @@ pub struct Operation {
     pub name: &'static str,
     /// What it was about: `veth1a2b in host-netns`.
     pub object: String,
+    /// Why it was not done.
+    pub failed: Option<KernelError>,
 }
 
 impl fmt::Display for Operation {
@@ -108,6 +110,7 @@ type Action = Box<dyn FnMut(&Operation) + Send>;
 /// What happens.
 enum Fault {
     Refuse(Errno),
+    Answer(KernelError),
     Lose(Errno),
     Before(Action),
     After(Action),
@@ -117,6 +120,7 @@ impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refuse(errno) => write!(f, "Refuse({errno:?})"),
+            Self::Answer(error) => write!(f, "Answer({error})"),
             Self::Lose(errno) => write!(f, "Lose({errno:?})"),
             Self::Before(_) => f.write_str("Before(..)"),
             Self::After(_) => f.write_str("After(..)"),
@@ -151,10 +155,18 @@ impl Record {
 
     fn add(&self, name: &'static str, object: String) -> (Operation, usize) {
         let mut operations = self.lock();
-        let operation = Operation { number: operations.len() + 1, name, object };
+        let number = operations.len() + 1;
+        let operation = Operation { number, name, object, failed: None };
         operations.push(operation.clone());
         let of_its_name = operations.iter().filter(|other| other.name == name).count();
         (operation, of_its_name)
+    }
+
+    fn failed(&self, operation: &Operation, error: &KernelError) {
+        let mut operations = self.lock();
+        if let Some(kept) = operations.iter_mut().find(|kept| kept.number == operation.number) {
+            kept.failed = Some(error.clone());
+        }
     }
 }
 
@@ -176,6 +188,12 @@ impl<K: Kernel> Faults<K> {
     #[must_use]
     pub fn refuse(self, at: At, errno: Errno) -> Self {
         self.with(at, Fault::Refuse(errno))
+    }
+
+    /// That operation is answered with this error and not done.
+    #[must_use]
+    pub fn answer(self, at: At, error: KernelError) -> Self {
+        self.with(at, Fault::Answer(error))
     }
 
     /// That operation is done, if the kernel does it, and its answer replaced by this errno, as when it is
@@ -224,25 +242,33 @@ impl<K: Kernel> Faults<K> {
         for (_, fault) in self.faults.iter_mut().filter(|(at, _)| reached(at)) {
             match fault {
                 Fault::Before(action) => action(&operation),
-                Fault::Refuse(errno) => refusal = Some(*errno),
+                Fault::Refuse(errno) => {
+                    refusal = Some(KernelError::new(operation.to_string(), *errno));
+                }
+                Fault::Answer(error) => refusal = Some(error.clone()),
                 Fault::Lose(errno) => lost = Some(*errno),
                 Fault::After(_) => {}
             }
         }
-        if let Some(errno) = refusal {
-            return Err(KernelError::new(operation.to_string(), errno));
+        if let Some(error) = refusal {
+            self.record.failed(&operation, &error);
+            return Err(error);
         }
         let done = act(&mut self.kernel);
         for (_, fault) in self.faults.iter_mut().filter(|(at, _)| reached(at)) {
             match fault {
                 Fault::After(action) => action(&operation),
-                Fault::Before(_) | Fault::Refuse(_) | Fault::Lose(_) => {}
+                Fault::Before(_) | Fault::Refuse(_) | Fault::Answer(_) | Fault::Lose(_) => {}
             }
         }
-        match lost {
+        let done = match lost {
             Some(errno) => Err(KernelError::new(operation.to_string(), errno)),
             None => done,
+        };
+        if let Err(error) = &done {
+            self.record.failed(&operation, error);
         }
+        done
     }
 }
 

@@ -8,6 +8,7 @@ mod limits;
 mod op;
 mod parse;
 mod pattern;
+mod tokens;
 
 pub use compiled::{decode, encode};
 pub use denied::{Denied, Nearest};
@@ -17,3 +18,4 @@ pub use limits::Limits;
 pub use op::{Holds, IMPORTS, Key, Need, OPS, Op, OpKind, Value, ops_of};
 pub use parse::{PolicyError, check, parse};
 pub use pattern::Facts;
+pub use tokens::tokens;

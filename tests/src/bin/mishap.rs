@@ -98,6 +98,7 @@ fn main() -> ExitCode {
         environment: Vec::new(),
         last_call: true,
         trail: Rc::default(),
+        recorder: None,
         audit: None,
     };
     let reply = call::run(&world, plugin, request);

@@ -265,6 +265,44 @@ fn own_grants(path: &Path, candidate: &Candidate) -> Result<(String, Grants), Fa
     Err(Failure::new(doing(), cause).remedy("Write component = \"this\" or this digest."))
 }
 
+/// A component that was compiled for a trial.
+#[derive(Debug, Clone)]
+pub(super) struct Compiled {
+    /// Which.
+    pub(super) digest: Digest,
+    /// The grant file that it brings.
+    pub(super) manifest: Option<String>,
+}
+
+/// Compiles a component file into a store of its own, as installing it would.
+pub(super) fn compile_into(file: &Path, directories: &Directories) -> Result<Compiled, Failure> {
+    let compiler = Compiler::beside()?;
+    let candidate = Candidate::read(file, &compiler)?;
+    let manifest = candidate.manifest()?.map(|(text, _)| text);
+    let code = compiler.compile(&candidate.bytes)?;
+    Store::open(directories)?.publish(candidate.digest, &candidate.bytes, &code)?;
+    Ok(Compiled { digest: candidate.digest, manifest })
+}
+
+/// Makes an empty store, if there is none.
+pub(super) fn make_store(directories: &Directories) -> Result<(), Failure> {
+    Store::open(directories).map(|_| ())
+}
+
+/// The grants in force for a plugin that was added to the node: file, text and meaning; `None`: it was not.
+pub(super) fn grants_of(
+    name: &str,
+    directories: &Directories,
+) -> Result<Option<(String, String, Grants)>, Failure> {
+    let doing = || format!("reading the grants of {name:?}");
+    let Some((path, text)) = config::grant_file(&directories.config, name).doing(doing)? else {
+        return Ok(None);
+    };
+    let file = path.display().to_string();
+    let grants = policy::parse(&text, &file).doing(doing)?;
+    Ok(Some((file, text, grants)))
+}
+
 /// A name that a plugin may be added under.
 fn plugin_name(name: &str) -> Result<PluginName, Failure> {
     let doing = || format!("taking the name {name:?}");

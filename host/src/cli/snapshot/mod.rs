@@ -2,7 +2,6 @@
 #![allow(clippy::disallowed_methods, reason = "an operator's command looks around the node")]
 
 mod mask;
-mod node;
 
 use std::fs;
 use std::io::{self, Write};
@@ -18,7 +17,7 @@ use crate::directories::Directories;
 use crate::kernel::linux::{ContainerNetns, LinuxKernel};
 use crate::kernel::sim::{BadState, SimNode, State};
 use crate::kernel::{Kernel, Role};
-use node::Taken;
+use crate::recording::Taken;
 
 /// Where a name is looked for.
 const NAMED_NETNS: &str = "/run/netns";
@@ -72,7 +71,7 @@ fn name_of(path: &Path) -> String {
 }
 
 /// The state as the simulated kernel has it, and what that could not take.
-fn fitted(state: State) -> Result<(State, Vec<String>), Failure> {
+pub(super) fn fitted(state: State) -> Result<(State, Vec<String>), Failure> {
     let doing = || "fitting the node into a model";
     let mut document = serde_json::to_value(&state).doing(doing)?;
     let mut odd = Vec::new();

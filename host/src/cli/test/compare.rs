@@ -57,7 +57,7 @@ pub(super) fn document(at: &str, expected: &Value, seen: &Value) -> Vec<String> 
 
 /// How one text became another, line by line: ` ` in both, `-` in the first, `+` in the second. Equal lines
 /// far from others are left out.
-pub(super) fn texts(before: &str, after: &str) -> Vec<String> {
+pub(in super::super) fn texts(before: &str, after: &str) -> Vec<String> {
     let (before, after): (Vec<&str>, Vec<&str>) =
         (before.lines().collect(), after.lines().collect());
     let mut marked = Vec::new();

@@ -1,22 +1,23 @@
 //! A test file: TOML, read strictly. docs/testing.md is its reference.
 
+mod start;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
 use go_json::Node;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use toml::Spanned;
 
 use super::super::given;
-use super::super::trial::{Attachment, GivenGrants, Mishap, Network, NodeFile};
-use super::narrowed;
+use super::super::trial::{Attachment, GivenGrants, Mishap, Network, NodeFile, Others};
 use crate::cni::Verb;
-use crate::component;
+use crate::directories::Directories;
 use crate::kernel::Errno;
 use crate::kernel::faults::{At, OPERATIONS};
-use crate::policy::{self, OpKind};
+use crate::policy::OpKind;
 
 /// Highest number of an error of the kernel.
 const MAX_ERRNO: i32 = 133;
@@ -28,6 +29,7 @@ pub(super) struct Test {
     pub(super) network: Network,
     pub(super) start: NodeFile,
     pub(super) grants: Vec<GivenGrants>,
+    pub(super) others: Others,
     pub(super) files: Vec<(String, Vec<u8>)>,
     pub(super) golden: Option<String>,
     pub(super) steps: Vec<Step>,
@@ -81,6 +83,8 @@ struct Document {
     about: String,
     network: Spanned<Value>,
     kernel: Option<Spanned<Value>>,
+    #[serde(default)]
+    plugins: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
     grants: BTreeMap<String, Spanned<Value>>,
     #[serde(default)]
@@ -136,16 +140,26 @@ fn one() -> usize {
 }
 
 /// Reads a test file. The error is a sentence that begins with `FILE:LINE: `.
-pub(super) fn read(path: &Path) -> Result<Test, String> {
+pub(super) fn read(path: &Path, around: Around<'_>) -> Result<Test, String> {
     let text = given::text(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let dir = path.parent().unwrap_or(Path::new(""));
-    Reader { path, dir, text: &text }.test()
+    Reader { path, dir, text: &text, around }.test()
+}
+
+/// What tests find beside their files.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Around<'a> {
+    /// Plugins that the command line names.
+    pub(in super::super) others: &'a Others,
+    /// The node that plugins are installed on.
+    pub(in super::super) node: &'a Directories,
 }
 
 struct Reader<'a> {
     path: &'a Path,
     dir: &'a Path,
     text: &'a str,
+    around: Around<'a>,
 }
 
 impl Reader<'_> {
@@ -171,9 +185,10 @@ impl Reader<'_> {
         }
         let network = self.network(&document.network)?;
         let start = document.kernel.as_ref().map_or(Ok(NodeFile::default()), |k| self.kernel(k))?;
+        let others = self.others(&document.plugins, &network)?;
         let mut grants = Vec::new();
         for (plugin, value) in &document.grants {
-            grants.push(self.grants(plugin, value)?);
+            grants.push(self.grants(plugin, value, &others)?);
         }
         let mut steps = Vec::new();
         for step in &document.step {
@@ -185,73 +200,11 @@ impl Reader<'_> {
             network,
             start,
             grants,
+            others,
             files: files.collect(),
             golden: document.golden,
             steps,
         })
-    }
-
-    fn network(&self, value: &Spanned<Value>) -> Result<Network, String> {
-        match value.get_ref() {
-            Value::String(file) => {
-                let read = Network::read(&self.dir.join(file));
-                read.or_else(|e| self.bad(&value.span(), e))
-            }
-            Value::Object(_) => {
-                let read = Network::parse(&value.get_ref().to_string());
-                read.or_else(|e| self.bad(&value.span(), format_args!("network: {e}")))
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => self.bad(
-                &value.span(),
-                "network is neither a file nor a configuration; write network = \"FILE\" or [network]",
-            ),
-        }
-    }
-
-    fn kernel(&self, value: &Spanned<Value>) -> Result<NodeFile, String> {
-        let read = match value.get_ref() {
-            Value::String(file) => NodeFile::read(&self.dir.join(file)).map_err(|e| e.to_string()),
-            Value::Object(object) => {
-                // Here the version may be left out: it is this program's.
-                let mut document = Map::from_iter([("wasmcni-node".to_owned(), json!(1))]);
-                document.extend(object.clone());
-                NodeFile::from_json(&Value::Object(document)).map_err(|e| format!("kernel/{e}"))
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-                Err("kernel is neither a file nor a node; write kernel = \"FILE\" or [kernel]"
-                    .into())
-            }
-        };
-        read.or_else(|e| self.bad(&value.span(), e))
-    }
-
-    fn grants(&self, plugin: &str, value: &Spanned<Value>) -> Result<GivenGrants, String> {
-        let span = value.span();
-        let Some(bundled) = component::find(plugin) else {
-            return self.bad(&span, format_args!("grants: there is no plugin {plugin:?}"));
-        };
-        let (file, text) = match value.get_ref() {
-            Value::String(file) => {
-                let path = self.dir.join(file);
-                let text = given::text(&path);
-                let text =
-                    text.or_else(|e| self.bad(&span, format_args!("reading {path:?}: {e}")))?;
-                (file.clone(), text)
-            }
-            Value::Object(changes) => {
-                let text =
-                    narrowed::narrowed(bundled.grants, changes).or_else(|e| self.bad(&span, e))?;
-                (format!("{plugin}/grants.toml"), text)
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-                let why = r#"grants: write "FILE", or { without = ["OP"], narrow = [{ op = "OP", KEY = "PATTERN" }] }"#;
-                return self.bad(&span, why);
-            }
-        };
-        if let Err(error) = policy::parse(&text, &file) {
-            return self.bad(&span, format_args!("grants: {error}"));
-        }
-        Ok(GivenGrants { plugin: plugin.to_owned(), file, text })
     }
 
     fn step(&self, step: &Spanned<StepKeys>, usual: &CallKeys) -> Result<Step, String> {
@@ -355,7 +308,10 @@ mod tests {
     use super::*;
 
     fn read_text(text: &str) -> Result<Test, String> {
-        Reader { path: Path::new("a.test.toml"), dir: Path::new("/nonexistent"), text }.test()
+        let (others, node) = (Others::default(), Directories::below(Path::new("/nonexistent")));
+        let around = Around { others: &others, node: &node };
+        let dir = Path::new("/nonexistent");
+        Reader { path: Path::new("a.test.toml"), dir, text, around }.test()
     }
 
     const GOOD: &str = r#"about = "x"
@@ -395,6 +351,7 @@ verb = "add"
                 "no operation \"link.crate\"",
             ),
             (more("[grants]\nnonesuch = \"x\"\n"), 9, "no plugin \"nonesuch\""),
+            (more("[plugins]\nacme = \"none.wasm\"\n"), 9, "none.wasm"),
             (more("[grants]\ndummy = { without = [\"x\"] }\n"), 9, "no such grant"),
             (
                 more("[grants]\ndummy = { narrow = [{ op = \"addr.add\", within = \"x\" }] }\n"),

@@ -1,31 +1,50 @@
 //! A test's steps, played, and what differs from what was expected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::super::chance;
 use super::super::failure::{Doing, Failure};
 use super::super::given;
 use super::super::plan::words_of;
-use super::super::trial::{Called, Facts, Mishap, Played, Trial, link_local};
+use super::super::trial::{Called, Facts, Mishap, Played, Trial};
 use super::compare;
 use super::file::{Act, Expect, Step, Test};
 use crate::cni::{CniResult, Verb};
 use crate::gate::{self, Verdict};
 use crate::kernel::faults::At;
-use crate::names::Mac;
 
-/// Plays a test; returns what is not as expected, in lines. `update`: its golden file is written anew.
-pub(super) fn play(test: &Test, dir: &Path, update: bool) -> Result<Vec<String>, Failure> {
-    let mut trial = Trial::new(&test.start, test.grants.clone(), &test.files, &test.network)?;
+/// What a test is played for.
+#[derive(Default)]
+pub(super) struct Watch<'a> {
+    /// Its golden file is written anew.
+    pub(super) update: bool,
+    /// Each call is recorded there.
+    pub(super) record: Option<&'a Path>,
+    /// Hears of each call, with what else of a policy means the values of its steps.
+    pub(super) hear: Option<&'a mut dyn FnMut(&Called)>,
+}
+
+/// Plays a test; returns what is not as expected, in lines.
+pub(super) fn play<'a>(
+    test: &'a Test,
+    dir: &Path,
+    watch: Watch<'a>,
+) -> Result<Vec<String>, Failure> {
+    let update = watch.update;
+    let mut trial =
+        Trial::new(&test.start, test.grants.clone(), &test.others, &test.files, &test.network)?;
     for step in &test.steps {
         if !step.attachment.netns.is_empty() && step.act != Act::LoseNetns {
             trial.need_netns(&step.attachment.netns)?;
         }
     }
+    trial.learning = watch.hear.is_some();
+    trial.record = watch.record.map(Path::to_owned);
     let start = Facts::of(&trial.state()?);
     let mut playing = Playing {
         test,
@@ -34,6 +53,7 @@ pub(super) fn play(test: &Test, dir: &Path, update: bool) -> Result<Vec<String>,
         results: BTreeMap::new(),
         transcript: String::new(),
         wrong: Vec::new(),
+        hear: watch.hear,
     };
     for (number, step) in test.steps.iter().enumerate() {
         playing.step(number + 1, step)?;
@@ -52,6 +72,7 @@ struct Playing<'a> {
     results: BTreeMap<(String, String), CniResult>,
     transcript: String,
     wrong: Vec<String>,
+    hear: Option<&'a mut dyn FnMut(&Called)>,
 }
 
 impl Playing<'_> {
@@ -64,6 +85,9 @@ impl Playing<'_> {
         let last = self.results.get(&key).filter(|_| step.prev_result && verb != Verb::Add);
         let network = &self.test.network;
         let played = self.trial.play(network, verb, &step.attachment, last, &step.faults);
+        if let Some(hear) = &mut self.hear {
+            played.calls.iter().for_each(hear);
+        }
         if let (Verb::Add, Ok(Some(result))) = (verb, &played.answer) {
             self.results.insert(key, result.clone());
         }
@@ -134,7 +158,7 @@ impl Playing<'_> {
     }
 
     fn compare_golden(&mut self, path: &Path, update: bool) -> Result<(), Failure> {
-        let transcript = without_chance(&self.transcript);
+        let transcript = chance::without(&self.transcript, &BTreeSet::new());
         if update {
             return fs::write(path, &transcript).doing(|| format!("writing {path:?}"));
         }
@@ -232,49 +256,5 @@ fn faults(step: &Step, played: &Played, wrong: &mut Vec<String>) {
         if most < nth {
             wrong.push(format!("fault: {name} number {nth} did not happen: there were {most}"));
         }
-    }
-}
-
-/// A transcript with numbers in the place of what is made by chance: MACs, the addresses made of them, and
-/// the names of veths on the node.
-fn without_chance(text: &str) -> String {
-    let mut macs: Vec<&str> = Vec::new();
-    let mut veths: Vec<&str> = Vec::new();
-    for part in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == ':')) {
-        if Mac::try_from(part).is_ok() && !macs.contains(&part) {
-            macs.push(part);
-        }
-        if is_chosen_name(part) && !veths.contains(&part) {
-            veths.push(part);
-        }
-    }
-    let mut shown = text.to_owned();
-    for (number, mac) in macs.iter().enumerate() {
-        if let Some(address) = link_local(mac) {
-            shown = shown.replace(&address, &format!("fe80::mac-{}/64", number + 1));
-        }
-        shown = shown.replace(mac, &format!("mac-{}", number + 1));
-    }
-    for (number, veth) in veths.iter().enumerate() {
-        shown = shown.replace(veth, &format!("veth-{}", number + 1));
-    }
-    shown
-}
-
-/// `veth80c926b6`: as plugins name the node's end.
-fn is_chosen_name(word: &str) -> bool {
-    let digits = word.strip_prefix("veth").unwrap_or_default();
-    digits.len() == 8 && digits.chars().all(|c| c.is_ascii_hexdigit())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chance_has_no_part_in_golden_files() {
-        let text = "mac 12:ef:9d:59:1b:cb, fe80::10ef:9dff:fe59:1bcb/64, 02:00:00:00:00:01, 12:ef:9d:59:1b:cb host/veth80c926b6";
-        let expected = "mac mac-1, fe80::mac-1/64, mac-2, mac-1 host/veth-1";
-        assert_eq!(without_chance(text), expected);
     }
 }

@@ -5,9 +5,12 @@
     reason = "operators' commands read and write files, and their own"
 )]
 
+mod again;
 mod facts;
 mod network;
+mod node;
 mod node_file;
+mod others;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -17,20 +20,24 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::failure::{Doing, Failure};
-use crate::call::{self, NetnsProblem, Node, Reply, World};
+use crate::call::{self, Node as _, Reply, World};
 use crate::cni::{CniError, Code, Plugin, Request, SpecVersion};
-use crate::component::{BUNDLED, Bundled};
+use crate::component::Bundled;
 use crate::directories::Directories;
 use crate::gate::{Step, Trail};
 use crate::ipam::{Content, Store};
-use crate::kernel::faults::{At, Faults, Record};
+use crate::kernel::Errno;
+use crate::kernel::faults::At;
 use crate::kernel::sim::SimNode;
-use crate::kernel::{Errno, Kernel};
 use crate::names::NetworkName;
+use crate::recording::{Recorder, VARIABLES};
+use node::TrialNode;
 
+pub(super) use again::Answered;
 pub(super) use facts::{Facts, link_local};
 pub(super) use network::{Attachment, Network, Played};
 pub(super) use node_file::{NodeFile, Reservations, holder};
+pub(super) use others::Others;
 
 /// Stands for CNI_PATH: what is no component is not executed in a trial.
 const NO_NATIVES: &str = "/native-programs-are-not-run-in-trials";
@@ -66,7 +73,9 @@ pub(super) struct Mishap {
 pub(super) struct Called {
     /// The plugin that was called.
     pub(super) plugin: String,
-    /// What it and its delegates asked for.
+    /// The plugins that ran, in the order in which they ended.
+    pub(super) runs: Vec<String>,
+    /// What they asked for.
     pub(super) steps: Vec<Step>,
     /// Steps that were too many to be kept.
     pub(super) left_out: usize,
@@ -84,12 +93,27 @@ pub(super) struct Trial {
     node: Rc<SimNode>,
     grants: Vec<GivenGrants>,
     plugins: Vec<Bundled>,
+    others: Others,
+    /// Whether each step is kept with what else of a policy means its values.
+    pub(super) learning: bool,
+    /// Where each call is recorded, if it is.
+    pub(super) record: Option<PathBuf>,
     /// Where reservations are, beside the usual directory: as configurations name it.
     data_dirs: BTreeSet<String>,
 }
 
 /// A directory that is removed when this is dropped.
+#[derive(Debug)]
 struct Root(PathBuf);
+
+impl Root {
+    /// A new one; the template's name ends in `XXXXXX`.
+    fn new(template: &str) -> Result<Self, Failure> {
+        let template = std::env::temp_dir().join(template);
+        let root = nix::unistd::mkdtemp(&template).doing(|| format!("creating {template:?}"))?;
+        Ok(Self(root))
+    }
+}
 
 impl Drop for Root {
     fn drop(&mut self) {
@@ -99,21 +123,25 @@ impl Drop for Root {
 }
 
 impl Trial {
-    /// A node in that state, with these grants, and these files of the node.
+    /// A node in that state, with these grants, these plugins beside the bundled ones, and these files of
+    /// the node.
     pub(super) fn new(
         start: &NodeFile,
         grants: Vec<GivenGrants>,
+        others: &Others,
         files: &[(String, Vec<u8>)],
         network: &Network,
     ) -> Result<Self, Failure> {
-        let template = std::env::temp_dir().join("wasmcni-trial-XXXXXX");
-        let root = nix::unistd::mkdtemp(&template).doing(|| format!("creating {template:?}"))?;
+        let root = Root::new("wasmcni-trial-XXXXXX")?;
         let node = SimNode::from_state(&start.state).doing(|| "making the node")?;
         let trial = Self {
-            root: Root(root),
+            root,
             node: Rc::new(node),
-            grants,
-            plugins: BUNDLED.to_vec(),
+            grants: others.grants(grants)?,
+            plugins: others.plugins(),
+            others: others.clone(),
+            learning: false,
+            record: None,
             data_dirs: network.data_dirs(),
         };
         let directories = trial.directories();
@@ -132,7 +160,9 @@ impl Trial {
 
     fn directories(&self) -> Directories {
         let root = &self.root.0;
-        Directories { named_root: Some(root.clone()), ..Directories::below(root) }
+        let usual = Directories::below(root);
+        let installed = self.others.installed().unwrap_or_else(|| usual.installed.clone());
+        Directories { named_root: Some(root.clone()), installed, ..usual }
     }
 
     /// The network's go where its configuration has them, the others' where they usually are.
@@ -191,23 +221,31 @@ impl Trial {
         stdin: &str,
         mishaps: &[Mishap],
     ) -> Called {
+        let node = TrialNode::new(&self.node, mishaps);
+        self.call_on(node, plugin, env, stdin)
+    }
+
+    fn call_on(
+        &self,
+        node: TrialNode,
+        plugin: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+        stdin: &str,
+    ) -> Called {
         let log = Rc::new(RefCell::new(Vec::new()));
-        let trail = Rc::new(Trail::on());
-        let node = TrialNode {
-            node: Rc::clone(&self.node),
-            mishaps: mishaps.to_vec(),
-            ..TrialNode::default()
-        };
-        let records = Rc::clone(&node.records);
+        let trail = Rc::new(if self.learning { Trail::learning() } else { Trail::on() });
+        let kernels = node.clone();
         let reply = self.reply(plugin, env, stdin, node, &log, &trail);
-        let asked = records.borrow().iter().flat_map(Record::operations).collect::<Vec<_>>();
+        let asked =
+            kernels.watched().iter().flat_map(|record| record.operations()).collect::<Vec<_>>();
         let operations = asked.into_iter().map(|operation| operation.name).collect();
+        let runs = trail.take_runs().into_iter().map(|run| run.plugin).collect();
         let (steps, left_out) = trail.take();
         let shown = |text: &str| self.shown(text);
         let log = log.borrow().iter().map(|line: &String| shown(line)).collect();
         let reply = Reply { stdout: shown(&reply.stdout), stderr: shown(&reply.stderr), ..reply };
         let steps = steps.into_iter().map(|step| self.shown_step(step)).collect();
-        Called { plugin: plugin.to_owned(), steps, left_out, log, operations, reply }
+        Called { plugin: plugin.to_owned(), runs, steps, left_out, log, operations, reply }
     }
 
     fn reply(
@@ -251,6 +289,7 @@ impl Trial {
             last_call: false,
             audit: None,
             trail: Rc::clone(trail),
+            recorder: self.record.as_ref().map(|to| recorder(to, &env, stdin)),
         };
         call::run(&world, plugin, request)
     }
@@ -328,33 +367,14 @@ fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
     fs::set_permissions(path, mode).doing(|| format!("writing {path:?}"))
 }
 
+/// Records a call with what it is told.
+fn recorder(to: &Path, env: &dyn Fn(&str) -> Option<String>, stdin: &str) -> Recorder {
+    let said = VARIABLES.iter().filter_map(|key| Some(((*key).to_owned(), env(key)?)));
+    let (to, stdin) = (to.to_owned(), stdin.to_owned());
+    Recorder { to, keep: None, environment: said.collect(), stdin }
+}
+
 /// `/run/netns/NAME`.
 fn netns_path(name: &str) -> String {
     format!("{NETNS}/{name}")
-}
-
-/// The simulated node, with a call's faults.
-#[derive(Default)]
-struct TrialNode {
-    node: Rc<SimNode>,
-    mishaps: Vec<Mishap>,
-    records: Rc<RefCell<Vec<Record>>>,
-}
-
-impl Node for TrialNode {
-    fn kernel(&self, netns: Option<&Path>) -> Result<Box<dyn Kernel>, NetnsProblem> {
-        let name = netns.and_then(Path::file_name).and_then(|name| name.to_str());
-        if let Some(path) = netns
-            && !name.is_some_and(|name| self.node.has_netns(name))
-        {
-            let reason = "there is no such network namespace on the simulated node".to_owned();
-            return Err(NetnsProblem { path: path.to_owned(), reason });
-        }
-        let mut kernel = Faults::new(self.node.kernel(name));
-        for Mishap { at, errno, lost } in self.mishaps.iter().copied() {
-            kernel = if lost { kernel.lose(at, errno) } else { kernel.refuse(at, errno) };
-        }
-        self.records.borrow_mut().push(kernel.record());
-        Ok(Box::new(kernel))
-    }
 }

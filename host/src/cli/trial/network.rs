@@ -93,6 +93,16 @@ impl Network {
         self.document.get_exact("plugins").and_then(Node::as_array).unwrap_or(single)
     }
 
+    /// The types of its plugins, and of those that they are told to run.
+    pub(in super::super) fn types(&self) -> Vec<String> {
+        let of = |node: Option<&Node>| node?.get("type")?.as_str().map(str::to_owned);
+        let listed = self.list.plugins.iter().map(|entry| entry.plugin.to_string());
+        let named = self.plugins().iter().flat_map(|plugin| {
+            [of(plugin.get("ipam")), of(plugin.get("delegate"))].into_iter().flatten()
+        });
+        listed.chain(named).collect()
+    }
+
     /// Where its plugins keep reservations, as far as they say so.
     pub(super) fn data_dirs(&self) -> BTreeSet<String> {
         let dir = |plugin: &Node| plugin.get("ipam")?.get("dataDir")?.as_str().map(str::to_owned);

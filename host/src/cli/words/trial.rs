@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::given::{self, GivenPlugin};
 use crate::cni::Verb;
 
 pub(super) const PLAN: &str = "\
@@ -14,7 +15,8 @@ Prints what each plugin asks for, in order, with the rule that allows it or why 
 result; how the node then differs; and what a DEL afterwards would leave.
 
 The node has nothing unless --kernel names a file, such as `wasmcni snapshot` writes. The grants are
-those in force on this machine. Native programs are not run.";
+those in force on this machine. Plugins are the bundled ones, those installed on this machine, and
+what --plugin names. Native programs are not run.";
 
 pub(super) const PLAN_MORE: &str = "\
 Examples:
@@ -22,6 +24,7 @@ Examples:
   sudo wasmcni snapshot > node.json && wasmcni plan --conf mynet.conflist --kernel node.json
   wasmcni plan --conf net.conf --cap '{\"portMappings\": [{\"hostPort\": 80, \"containerPort\": 80}]}'
   wasmcni plan --conf net.conf --grants ./grants --json | jq -r '.calls[].steps[].op'
+  wasmcni plan --conf net.conf --plugin acme=target/wasm32-unknown-unknown/release/acme.wasm
 
 Files:
   /etc/wasmcni/plugins/NAME.toml       grants, unless --grants is given
@@ -49,6 +52,9 @@ pub(in super::super) struct Plan {
     /// Directory with NAME.toml for plugins, instead of the grants in force
     #[arg(long, value_name = "DIR")]
     pub(in super::super) grants: Option<PathBuf>,
+    /// A component as the plugin of that type, with its manifest if --grants has none
+    #[arg(long, value_name = given::GIVEN_PLUGIN, value_parser = given::given_plugin)]
+    pub(in super::super) plugin: Vec<GivenPlugin>,
     /// Name of the container's netns on that node; made if it is not there
     #[arg(long, value_name = "NAME", default_value = "container")]
     pub(in super::super) netns: String,
@@ -95,6 +101,9 @@ Runs test files (*.test.toml, in the directories named and below them). Each has
 configuration, grants, a node to start from, and steps: a verb with what is to come of it. The real
 components run on a simulated kernel; no root needed, nothing of this machine touched.
 
+Plugins are the bundled ones with the grants that they were shipped with, those installed on this
+machine with the grants in force, and components that --plugin or the test file names.
+
 docs/testing.md has every key; docs/examples/policy-tests has examples.";
 
 pub(super) const TEST_MORE: &str = "\
@@ -102,6 +111,8 @@ Examples:
   wasmcni test policy/
   wasmcni test policy/tenant.test.toml --update      write what is seen to its golden file
   wasmcni test policy/ --format junit > report.xml   for CI; or --format tap
+  wasmcni test tests/ --plugin acme=acme.wasm        of a plugin of your own
+  wasmcni test tests/ --record recordings/           each call, for `wasmcni replay`
 
 Exit status:
   0  every test passed
@@ -120,6 +131,12 @@ pub(in super::super) struct Test {
     /// Write golden files anew, instead of comparing with them
     #[arg(long)]
     pub(in super::super) update: bool,
+    /// Record each call there, for `wasmcni replay`
+    #[arg(long, value_name = "DIR")]
+    pub(in super::super) record: Option<PathBuf>,
+    /// A component as the plugin of that type, with its manifest if the test has none
+    #[arg(long, value_name = given::GIVEN_PLUGIN, value_parser = given::given_plugin)]
+    pub(in super::super) plugin: Vec<GivenPlugin>,
 }
 
 /// How the outcome of tests is told.

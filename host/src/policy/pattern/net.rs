@@ -63,7 +63,7 @@ impl NetPattern {
         Ok(Self::Prefix(net))
     }
 
-    pub(super) fn matches(&self, net: &IpNet, facts: &Facts<'_>) -> bool {
+    pub(in super::super) fn matches(&self, net: &IpNet, facts: &Facts<'_>) -> bool {
         match self {
             Self::Any => true,
             Self::AnyIpv4 => net.addr().is_ipv4(),

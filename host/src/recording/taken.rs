@@ -8,6 +8,7 @@ use crate::kernel::sim::{
 use crate::kernel::{Errno, IfIndex, Kernel, Link, Role, SysctlKey};
 
 /// A network namespace that was looked at.
+#[derive(Debug)]
 struct Seen {
     name: String,
     links: Vec<Link>,
@@ -15,8 +16,8 @@ struct Seen {
 }
 
 /// What was found so far.
-#[derive(Default)]
-pub(super) struct Taken {
+#[derive(Debug, Default)]
+pub struct Taken {
     seen: Vec<Seen>,
     state: State,
     left_out: Vec<String>,
@@ -32,7 +33,7 @@ impl Taken {
     }
 
     /// A network namespace, under this name.
-    pub(super) fn netns(&mut self, name: &str, kernel: &mut dyn Kernel, role: Role) {
+    pub fn netns(&mut self, name: &str, kernel: &mut dyn Kernel, role: Role) {
         let links = self.asked(kernel.links(role));
         let by_index: BTreeMap<IfIndex, String> =
             links.iter().map(|link| (link.index, link.name.to_string())).collect();
@@ -161,7 +162,7 @@ impl Taken {
     }
 
     /// What the host netns filters and translates for attachments.
-    pub(super) fn filters(&mut self, kernel: &mut dyn Kernel) {
+    pub fn filters(&mut self, kernel: &mut dyn Kernel) {
         for entry in self.asked(kernel.masquerades()) {
             self.state.masquerades.insert(entry.source.addr().to_string(), entry);
         }
@@ -182,13 +183,16 @@ impl Taken {
     }
 
     /// The whole, with each link's parent by its name.
-    pub(super) fn finish(mut self) -> (State, Vec<String>) {
+    pub fn finish(mut self) -> (State, Vec<String>) {
         let seen = std::mem::take(&mut self.seen);
         for (at, netns) in seen.iter().enumerate() {
             let mut state = netns.state.clone();
             for link in &netns.links {
                 let Some(written) = state.links.get_mut(link.name.as_str()) else { continue };
                 written.parent = lower(&seen, at, link);
+                for other in [&mut written.master, &mut written.redirect].into_iter().flatten() {
+                    *other = format!("{}/{other}", netns.name);
+                }
                 if written.kind.is_empty() || needs_lower(link) && written.parent.is_none() {
                     let what = if link.kind.is_empty() { "hardware" } else { link.kind.as_str() };
                     let why = if written.kind.is_empty() {
@@ -228,13 +232,13 @@ fn lower(seen: &[Seen], at: usize, link: &Link) -> Option<String> {
         other.index == parent && (!veth || other.kind == "veth" && other.parent == Some(link.index))
     };
     // A veth's ends are each other's; others' lower devices are here, or else the node's.
-    let here = seen.get(at).into_iter();
-    let others = seen.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, netns)| netns);
+    let here = seen.iter().enumerate().filter(|(n, _)| *n == at);
+    let others = seen.iter().enumerate().filter(|(n, _)| *n != at);
     let mut places = here.chain(others);
-    places.find_map(|netns| {
+    places.find_map(|(n, netns)| {
         let found =
             netns.links.iter().filter(|other| other.name != link.name || !veth).find(fits)?;
-        let itself = found.index == link.index && found.name == link.name;
+        let itself = n == at && found.index == link.index && found.name == link.name;
         (!itself).then(|| format!("{}/{}", netns.name, found.name))
     })
 }
