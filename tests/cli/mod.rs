@@ -2,9 +2,11 @@
 
 mod demo;
 mod explain;
+mod guide;
 mod inspect;
 mod install;
 mod installed;
+mod new;
 mod plan;
 mod plugin;
 mod policy;
@@ -37,7 +39,7 @@ impl Drop for Scratch {
 }
 
 /// Runs `PROGRAM WORDS…` with nothing in its environment but `WASMCNI_ROOT`.
-fn run_as(program: &Path, root: &Path, words: &[&str]) -> Outcome {
+pub(crate) fn run_as(program: &Path, root: &Path, words: &[&str]) -> Outcome {
     let output = Command::new(program)
         .args(words)
         .env_clear()
@@ -99,9 +101,9 @@ fn wasmcni(words: &[&str]) -> Outcome {
     run_as(&wasmcni_binary(), Path::new("/nonexistent"), words)
 }
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 14] = [
     "demo", "explain", "install", "inspect", "plugin", "plugins", "grants", "plan", "policy",
-    "test", "snapshot",
+    "test", "snapshot", "new", "wit", "pack",
 ];
 
 #[test]

@@ -1,6 +1,7 @@
 //! What can be typed, and what help says of it.
 
 mod audit;
+mod author;
 mod plugin;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(super) use audit::Explain;
+pub(super) use author::{Language, New, Pack, Wit};
 pub(super) use plugin::{Add, Inspect, List, Plugin, PluginCommand, Remove, Upgrade};
 
 use crate::cni::Verb;
@@ -35,6 +37,7 @@ Examples:
   wasmcni inspect acme.wasm            what a component of others could do
   sudo wasmcni plugin add acme.wasm --name acme --accept
                                        install it with the rights that it asks for
+  wasmcni new acme                     begin a plugin of your own
   wasmcni plan --conf net.conflist     what attaching a container would do, and which rules allow it
   wasmcni test policy/                 run tests of configurations, grants and plugins, without root
   wasmcni policy check                 whether your grant files are good: every error, and doubts
@@ -107,6 +110,24 @@ pub(super) enum Command {
     )]
     Inspect(Inspect),
     #[command(
+        about = "Begin a plugin of your own: a directory that builds, with tests",
+        long_about = author::NEW,
+        after_long_help = author::NEW_MORE
+    )]
+    New(New),
+    #[command(
+        about = "Write the contract with plugins as WIT, or what of it grants give",
+        long_about = author::WIT,
+        after_long_help = author::WIT_MORE
+    )]
+    Wit(Wit),
+    #[command(
+        about = "Make the file that is shipped of a component and the rights that it asks for",
+        long_about = author::PACK,
+        after_long_help = author::PACK_MORE
+    )]
+    Pack(Pack),
+    #[command(
         about = "Add, upgrade, list and remove plugins of others, with the rights that you give them",
         long_about = plugin::PLUGIN,
         after_long_help = plugin::PLUGIN_MORE
@@ -159,6 +180,9 @@ impl Command {
             Self::Explain(_) => "explain",
             Self::Inspect(_) => "inspect",
             Self::Install(_) => "install",
+            Self::New(_) => "new",
+            Self::Wit(_) => "wit",
+            Self::Pack(_) => "pack",
             Self::Plugin(_) => "plugin",
             Self::Plugins => "plugins",
             Self::Grants(_) => "grants",
