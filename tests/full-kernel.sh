@@ -7,15 +7,16 @@
 # The kernel is Debian's, in a virtual machine whose root is this machine's: read-only, with what is written
 # kept in memory. A test that cannot run is a failure here, never skipped.
 #
-# FULL_KERNEL_LIMIT: seconds until a run is given up, 1800 if not set.
+# FULL_KERNEL_LIMIT: seconds until a run is given up, 3600 if not set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Where users who are not root find modprobe, depmod, ip.
 PATH=$PATH:/usr/sbin:/sbin
-limit=${FULL_KERNEL_LIMIT:-1800}
+limit=${FULL_KERNEL_LIMIT:-3600}
 # Those that need more than common kernels have: the whole suite would take hours where there is no KVM.
-defaults=(kernel:: plugins::dummy plugins::ipvlan plugins::pages plugins::vlan plugins::vrf
+defaults=(kernel:: isolation::kills::adds_of_chained isolation::kills::adds_of_ipvlan_vlan_dummy
+    plugins::dummy plugins::ipvlan plugins::pages plugins::vlan plugins::vrf
     reference::children::ipvlan reference::children::vlan reference::chained::vrf
     # A program's matter, not the kernel's, and slow to start there.
     --skip kernel::firewalld)

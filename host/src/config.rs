@@ -4,10 +4,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, MetadataExt};
+use cap_std::fs::{Dir, File};
 use serde::Deserialize;
 
 use crate::names::PluginName;
+use crate::trust;
 
 /// The node's configuration, in the directory of configurations.
 pub const FILE: &str = "wasmcni.toml";
@@ -150,24 +151,6 @@ pub fn grant_file(dir: &Path, plugin: &str) -> Result<Option<(PathBuf, String)>,
     Ok(read_trusted(&path)?.map(|text| (path, text)))
 }
 
-/// The names of a directory's files, sorted; those that begin with a dot are not looked at. None: there is no
-/// such directory.
-///
-/// # Errors
-/// The system's, when it cannot be read.
-pub fn names_in(path: &Path) -> std::io::Result<Vec<String>> {
-    let dir = match Dir::open_ambient_dir(path, ambient_authority()) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
-    let mut names = Vec::new();
-    for entry in dir.entries()? {
-        names.extend(entry?.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
-    }
-    names.sort();
-    Ok(names)
-}
-
 /// A file of the operator's, as it was found.
 #[derive(Debug)]
 pub struct Found {
@@ -206,10 +189,11 @@ pub fn find(path: &Path) -> Result<Option<Found>, ConfigError> {
         other => other.map_err(fail)?,
     };
     let seen = file.metadata().map_err(fail)?;
-    let (owner, mode) = (seen.uid(), seen.mode() & 0o7777);
-    let trusted = (owner == 0 || owner == nix::unistd::geteuid().as_raw()) && mode & 0o022 == 0;
-    let untrusted =
-        (!trusted).then(|| ConfigError::Untrusted { path: path.to_owned(), owner, mode });
+    let untrusted = trust::untrusted(&seen).map(|(owner, mode)| ConfigError::Untrusted {
+        path: path.to_owned(),
+        owner,
+        mode,
+    });
     if seen.len() > MAX_BYTES {
         let reason = format!("{} octets; at most {MAX_BYTES} are read", seen.len());
         return Err(ConfigError::Invalid { path: path.to_owned(), reason });

@@ -13,7 +13,7 @@
 //!                                   ─▶ flannel   files of flannel networks
 //! ```
 //!
-//! Host calls hold a [`gate::Gate`], never a kernel. `names` and `directories` are for all.
+//! Host calls hold a [`gate::Gate`], never a kernel. `names`, `directories` and `trust` are for all.
 
 pub mod audit;
 mod bindings;
@@ -32,3 +32,4 @@ pub mod kernel;
 pub mod names;
 pub mod node;
 pub mod policy;
+mod trust;

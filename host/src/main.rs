@@ -16,6 +16,7 @@ use wasmcni::cni::{CniError, Code, MAX_STDIN, Plugin, Request, SpecVersion, Verb
 use wasmcni::component::{BUNDLED, Bundled, find, store};
 use wasmcni::config::Config;
 use wasmcni::directories::Directories;
+use wasmcni::gate::Trail;
 use wasmcni::kernel::linux::BusAddress;
 use wasmcni::names::PluginName;
 use wasmcni::node::LinuxNode;
@@ -95,7 +96,7 @@ fn serve(plugin: &Bundled) -> Reply {
         log: Rc::new(|line| eprintln!("wasmcni: {line}")),
         environment: environment.clone(),
         last_call: true,
-        trail: Rc::default(),
+        trail: Rc::new(if audit.is_some() { Trail::on() } else { Trail::off() }),
         audit,
     };
     call::run(&world, plugin, request)

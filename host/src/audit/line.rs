@@ -1,9 +1,12 @@
 //! The line: what is in it, and how it is read again.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::gate::{Ran, Step, Verdict};
+use crate::names::Attachment;
 use crate::policy::Value;
 
 /// What one call did.
@@ -46,6 +49,16 @@ pub struct Attached {
     /// The path of its netns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<String>,
+}
+
+impl Attached {
+    pub(crate) fn of(attachment: &Attachment, netns: Option<&Path>) -> Self {
+        Self {
+            container: attachment.container_id.to_string(),
+            ifname: attachment.ifname.to_string(),
+            netns: netns.map(|path| path.display().to_string()),
+        }
+    }
 }
 
 /// The error of a call.

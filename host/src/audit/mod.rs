@@ -6,63 +6,57 @@
 mod line;
 mod sink;
 
-use std::path::Path;
-use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cni::{CniError, Verb};
 use crate::config::AuditTo;
 use crate::gate::Trail;
-use crate::names::Attachment;
 
 pub use line::{Attached, Done, Failure, Line, Operation, Run};
 pub use sink::SinkError;
+
+/// What a call is about.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) verb: Verb,
+    pub(crate) network: String,
+    pub(crate) attachment: Option<Attached>,
+}
 
 /// The audit of one call.
 #[derive(Debug)]
 pub struct Audit {
     to: AuditTo,
-    trail: Rc<Trail>,
     began: Instant,
     /// `TRACEPARENT` as the runtime has it (W3C Trace Context).
     traceparent: Option<String>,
 }
 
 impl Audit {
-    /// Begins, with a trail that the call has to keep.
+    /// Begins. The call has to keep a trail.
     pub fn begin(to: AuditTo, traceparent: Option<String>) -> Self {
-        Self { to, trail: Rc::new(Trail::on()), began: Instant::now(), traceparent }
+        Self { to, began: Instant::now(), traceparent }
     }
 
-    /// What the call keeps its steps in.
-    pub fn trail(&self) -> &Rc<Trail> {
-        &self.trail
-    }
-
-    /// Writes the line.
+    /// Writes the line, with what the trail kept.
     ///
     /// # Errors
     /// When it cannot be written; the call is over by then, and stands as it is.
     pub(crate) fn end(
         &self,
-        verb: Verb,
-        network: &str,
-        attached: Option<(&Attachment, Option<&Path>)>,
+        subject: Subject,
+        trail: &Trail,
         error: Option<&CniError>,
     ) -> Result<(), SinkError> {
-        let (steps, left_out) = self.trail.take();
+        let (steps, left_out) = trail.take();
         let line = Line {
             time: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map(milliseconds)
                 .unwrap_or_default(),
-            verb: verb.as_str().to_owned(),
-            network: network.to_owned(),
-            attachment: attached.map(|(attachment, netns)| Attached {
-                container: attachment.container_id.to_string(),
-                ifname: attachment.ifname.to_string(),
-                netns: netns.map(|path| path.display().to_string()),
-            }),
+            verb: subject.verb.as_str().to_owned(),
+            network: subject.network,
+            attachment: subject.attachment,
             traceparent: self.traceparent.clone(),
             took: microseconds(self.began.elapsed()),
             failure: error.map(|error| Failure {
@@ -70,7 +64,7 @@ impl Audit {
                 msg: error.msg.to_string(),
                 details: error.details.clone(),
             }),
-            runs: self.trail.take_runs().into_iter().map(Run::of).collect(),
+            runs: trail.take_runs().into_iter().map(Run::of).collect(),
             operations: steps.iter().map(Operation::of).collect(),
             left_out,
         };

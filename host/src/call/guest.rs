@@ -22,7 +22,7 @@ use crate::directories::Directories;
 use crate::gate::{Call, Gate, Ran};
 use crate::hostcalls::{self, Ctx, Delegates};
 use crate::names::PluginName;
-use crate::policy::{self, ComponentPin, Grants};
+use crate::policy::{self, ComponentPin, Grants, Unserved};
 
 /// How deep plugins may delegate: a plugin, its IPAM, and what that might delegate to.
 const MAX_DEPTH: u8 = 3;
@@ -150,11 +150,11 @@ impl Runner {
         }
         self.depth.set(self.depth.get() + 1);
         let began = Instant::now();
-        let mut component = String::from("bundled");
-        let done = self.run_component(plugin, verb, job, &mut component);
+        let grants = self.grants_of(plugin);
+        let done = grants.clone().and_then(|grants| self.run_component(plugin, grants, verb, job));
         self.call.trail.ran(|| Ran {
             plugin: plugin.name.to_owned(),
-            component,
+            component: grants.map_or_else(|_| "unknown".to_owned(), |grants| component_of(&grants)),
             took: began.elapsed(),
             done: done.is_ok(),
         });
@@ -162,24 +162,23 @@ impl Runner {
         done
     }
 
+    fn grants_of(&self, plugin: &Bundled) -> Result<Rc<Grants>, CniError> {
+        if plugin.name == self.main.0 {
+            return Ok(self.main.1.clone());
+        }
+        grants(&self.world.directories, plugin).map(Rc::new)
+    }
+
     fn run_component(
         &self,
         plugin: &Bundled,
+        grants: Rc<Grants>,
         verb: Verb,
         job: &Rc<Job>,
-        which: &mut String,
     ) -> Result<Option<CniResult>, CniError> {
-        let grants = if plugin.name == self.main.0 {
-            self.main.1.clone()
-        } else {
-            Rc::new(grants(&self.world.directories, plugin)?)
-        };
         let refused = |e: &wasmtime::Error| {
             CniError::new(Code::ComponentRefused, format!("loading {:?}: {e:#}", plugin.name))
         };
-        if let ComponentPin::Sha256(digest) = grants.component() {
-            *which = format!("sha256:{}", Digest(*digest));
-        }
         let code = code(&self.world.directories, plugin, &grants)?;
         let component = component::load(&self.engine, code).map_err(|e| refused(&e))?;
         let imports = self.check_imports(plugin, &component, &grants)?;
@@ -248,15 +247,14 @@ impl Runner {
         }
         for import in &imports.functions {
             let imported = format!("{}#{}", import.interface, import.function);
-            match policy::ops_of(&import.interface, &import.function) {
-                None => {
+            match grants.serves(&import.interface, &import.function) {
+                Ok(()) => {}
+                Err(Unserved::Unknown) => {
                     return refuse(format!(
                         "it imports {imported:?}, which this host does not offer"
                     ));
                 }
-                Some([]) => {}
-                Some(ops) if grants.grants_any(ops) => {}
-                Some(ops) => {
+                Err(Unserved::NotGranted(ops)) => {
                     return refuse(format!(
                         "it imports {imported:?}, and {} has no grant for {}",
                         grants.source(),
@@ -374,6 +372,14 @@ fn explained(mut error: CniError, store: &Store<Ctx>) -> CniError {
         error.details = denial.to_owned();
     }
     error
+}
+
+/// Which component the grants are for, as audits name it.
+fn component_of(grants: &Grants) -> String {
+    match grants.component() {
+        ComponentPin::Bundled => "bundled".to_owned(),
+        ComponentPin::Sha256(digest) => format!("sha256:{}", Digest(*digest)),
+    }
 }
 
 /// The grants of a plugin: the operator's file, or else the one that it was shipped with.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::audit::Audit;
+use crate::audit::{Attached, Audit, Subject};
 use crate::cni::{
     CniArgs, CniError, CniResult, Code, NetworkConf, Request, SpecVersion, ValidAttachment, Verb,
 };
@@ -62,9 +62,9 @@ pub struct World {
     /// The process ends with this call: memory, threads and sockets are left to the kernel, which
     /// takes them down faster than we could.
     pub last_call: bool,
-    /// Where plugins' steps are kept, for those who want to know.
+    /// Where plugins' steps are kept, for those who want to know: an audit does.
     pub trail: Rc<Trail>,
-    /// The audit, with a trail of its own.
+    /// The audit.
     pub audit: Option<Audit>,
 }
 
@@ -194,23 +194,30 @@ pub fn run(world: &World, plugin: &Bundled, request: Request) -> Reply {
         (world.log)(&format!("warn: going on without prevResult: {damage}"));
     }
     let version = job.conf.version;
-    let about = world.audit.as_ref().map(|audit| (audit, job.clone()));
+    let audited = world.audit.as_ref().map(|audit| (audit, subject(&job)));
     let served = match job.verb {
         Verb::Add => add::run(world, plugin, job),
         Verb::Del => del::run(world, plugin, job),
         Verb::Gc => gc::run(world, plugin, job),
         Verb::Check | Verb::Status | Verb::Version => look(world, plugin, job),
     };
-    if let Some((audit, job)) = about {
-        let attached = job.attachment.as_ref().map(|of| (of, job.netns.as_deref()));
-        if let Err(e) = audit.end(job.verb, job.conf.name.as_str(), attached, served.as_ref().err())
-        {
-            (world.log)(&format!("warn: {e}"));
-        }
+    if let Some((audit, subject)) = audited
+        && let Err(e) = audit.end(subject, &world.trail, served.as_ref().err())
+    {
+        (world.log)(&format!("warn: {e}"));
     }
     match served {
         Ok(stdout) => Reply::success(stdout),
         Err(error) => Reply::failure(&error, Some(version)),
+    }
+}
+
+fn subject(job: &Job) -> Subject {
+    let netns = job.netns.as_deref();
+    Subject {
+        verb: job.verb,
+        network: job.conf.name.to_string(),
+        attachment: job.attachment.as_ref().map(|attachment| Attached::of(attachment, netns)),
     }
 }
 
@@ -257,8 +264,7 @@ fn runner(
         deadline,
         world.directories.clone(),
     );
-    let audited = world.audit.as_ref().map(Audit::trail);
-    call.trail = audited.unwrap_or(&world.trail).clone();
+    call.trail = world.trail.clone();
     let args = job.args.pairs().unwrap_or_default();
     call.args = args.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     call.prev = job.prev_result.iter().flat_map(|prev| &prev.ips).map(|ip| ip.address).collect();

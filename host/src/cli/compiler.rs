@@ -1,6 +1,6 @@
 //! `wasmcni-compile`, the program beside this one that reads and compiles components. It runs without rights,
 //! and tells what it found by stdout.
-#![allow(clippy::disallowed_methods, reason = "starts the compiler, and reads what it is given")]
+#![allow(clippy::disallowed_methods, reason = "starts the compiler")]
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -15,8 +15,6 @@ use crate::component::store::{ENGINE, TARGET};
 
 /// The program's name.
 const PROGRAM: &str = "wasmcni-compile";
-/// Largest component that is read, in octets; the program's own bound is the same.
-const MAX_BYTES: u64 = 64 << 20;
 /// Largest answer that is read, in octets: 20 MB of WebAssembly make 60 MB of code.
 const MAX_ANSWER: u64 = 512 << 20;
 /// Most that is read of what it says on stderr, in octets.
@@ -56,18 +54,6 @@ impl Description {
         self.imports.iter().flat_map(|interface| {
             interface.functions.iter().map(|function| (interface.name.as_str(), function.as_str()))
         })
-    }
-}
-
-/// Reads a file that the operator names on the command line.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let doing = || format!("reading {path:?}");
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).doing(doing)?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).doing(doing)?;
-    match bytes.len() as u64 > MAX_BYTES {
-        true => Err(Failure::new(doing(), format!("it is larger than {} MiB", MAX_BYTES >> 20))),
-        false => Ok(bytes),
     }
 }
 

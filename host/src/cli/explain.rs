@@ -129,16 +129,17 @@ fn tell(line: &Line, out: &mut dyn Write) -> Result<(), Failure> {
         let end = if run.done { "" } else { ", failed" };
         let text = format!("  {} ({}) ran {took}{end}", run.plugin, run.component);
         say(out, printable(&text))?;
-        for operation in line.operations.iter().filter(|o| o.plugin == run.plugin) {
-            let why = match &operation.done {
-                Done::Rule(rule) => format!("allowed by {rule}"),
-                Done::Own(_) => "its own".to_owned(),
-                Done::Refused(reason) => format!("REFUSED: {reason}"),
-            };
-            let failed = operation.failed.as_ref().map(|e| format!("; failed: {e}"));
-            let text = format!("    {operation}: {why}{}", failed.unwrap_or_default());
-            say(out, printable(&text))?;
-        }
+    }
+    for operation in &line.operations {
+        let why = match &operation.done {
+            Done::Rule(rule) => format!("allowed by {rule}"),
+            Done::Own(_) => "its own".to_owned(),
+            Done::Refused(reason) => format!("REFUSED: {reason}"),
+        };
+        let failed = operation.failed.as_ref().map(|e| format!("; failed: {e}"));
+        let plugin = &operation.plugin;
+        let text = format!("    {plugin}: {operation}: {why}{}", failed.unwrap_or_default());
+        say(out, printable(&text))?;
     }
     match line.left_out {
         0 => Ok(()),

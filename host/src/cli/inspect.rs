@@ -4,14 +4,14 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::compiler::{Compiler, Description, printable, read};
+use super::compiler::{Compiler, Description, printable};
 use super::failure::{Doing, Failure};
-use super::{say, words};
+use super::{given, say, words};
 use crate::policy::ops_of;
 
 /// `wasmcni inspect FILE`
 pub(super) fn run(inspect: &words::Inspect, out: &mut dyn Write) -> Result<(), Failure> {
-    let bytes = read(&inspect.file)?;
+    let bytes = given::bytes(&inspect.file).doing(|| format!("reading {:?}", inspect.file))?;
     let described = Compiler::beside()?
         .describe(&bytes)
         .map_err(|failure| failure.during(format!("{:?}", inspect.file)))?;

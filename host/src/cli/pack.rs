@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::compiler::{Compiler, read};
+use super::compiler::Compiler;
 use super::failure::{Doing, Failure};
 use super::plugin::{Candidate, MANIFEST};
 use super::wit::manifest;
@@ -20,7 +20,7 @@ pub(super) fn run(pack: &words::Pack, out: &mut dyn Write) -> Result<(), Failure
             .remedy("Pack what the tool built."));
     }
     candidate.suits(&grants)?;
-    let mut component = compiler.component(&read(&pack.file)?)?;
+    let mut component = compiler.component(&candidate.bytes)?;
     component.extend(section(MANIFEST, text.as_bytes()));
     std::fs::write(&pack.output, &component).doing(|| format!("writing {:?}", pack.output))?;
     let output = pack.output.display();

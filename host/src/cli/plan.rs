@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::failure::{Doing, Failure};
 use super::trial::{Attachment, Facts, GivenGrants, Network, NodeFile, Played, Trial};
-use super::{say, words};
+use super::{given, say, words};
 use crate::cni::{CniError, CniResult, SpecVersion, Verb};
 use crate::component::BUNDLED;
 use crate::config;
@@ -121,7 +121,7 @@ fn added(trial: &Trial, network: &Network, of: &Attachment) -> Result<CniResult,
 
 fn read_result(path: &Path, version: SpecVersion) -> Result<CniResult, Failure> {
     let doing = || format!("reading {path:?}");
-    let text = fs::read_to_string(path).doing(doing)?;
+    let text = given::text(path).doing(doing)?;
     // The CNI library keeps results in files of its own, below /var/lib/cni/results.
     let document = Node::parse(&text).doing(doing)?;
     let result = document.get("result").unwrap_or(&document);
@@ -149,7 +149,7 @@ fn grants_of_dir(dir: &Path) -> Result<Vec<GivenGrants>, Failure> {
     for plugin in &BUNDLED {
         let path = dir.join(format!("{}.toml", plugin.name));
         if path.exists() {
-            let text = fs::read_to_string(&path).doing(|| format!("reading {path:?}"))?;
+            let text = given::text(&path).doing(|| format!("reading {path:?}"))?;
             let (plugin, file) = (plugin.name.to_owned(), path.display().to_string());
             given.push(GivenGrants { plugin, file, text });
         }
@@ -165,7 +165,7 @@ fn inputs(node: &Directories, network: &Network) -> Vec<(String, Vec<u8>)> {
     ];
     let usual = usual.into_iter().map(|(name, path)| (name.to_owned(), path));
     let named = network.files_named().into_iter().map(|name| (name.clone(), name.into()));
-    usual.chain(named).filter_map(|(name, path)| Some((name, fs::read(path).ok()?))).collect()
+    usual.chain(named).filter_map(|(name, path)| Some((name, given::bytes(&path).ok()?))).collect()
 }
 
 impl Plan<'_> {

@@ -3,6 +3,8 @@
 mod audit;
 mod author;
 mod plugin;
+mod policy;
+mod trial;
 
 use std::path::PathBuf;
 
@@ -11,8 +13,8 @@ use clap::{Args, Parser, Subcommand};
 pub(super) use audit::Explain;
 pub(super) use author::{Language, New, Pack, Wit};
 pub(super) use plugin::{Add, Inspect, List, Plugin, PluginCommand, Remove, Upgrade};
-
-use crate::cni::Verb;
+pub(super) use policy::{Policy, PolicyCheck, PolicyCommand};
+pub(super) use trial::{Format, Plan, Snapshot, Test};
 
 /// Where runtimes look for plugins unless told otherwise (CNI_PATH).
 pub(super) const PLUGIN_DIRECTORY: &str = "/opt/cni/bin";
@@ -147,26 +149,26 @@ pub(super) enum Command {
     Grants(Grants),
     #[command(
         about = "Say what a call would do, step by step, and which rule allows each: on a simulated node",
-        long_about = PLAN,
-        after_long_help = PLAN_MORE
+        long_about = trial::PLAN,
+        after_long_help = trial::PLAN_MORE
     )]
     Plan(Plan),
     #[command(
         about = "Run test files: a configuration, grants and a node, and what is to come of a call",
-        long_about = TEST,
-        after_long_help = TEST_MORE
+        long_about = trial::TEST,
+        after_long_help = trial::TEST_MORE
     )]
     Test(Test),
     #[command(
         about = "Write what this node's kernel has to a file that plans and tests start from",
-        long_about = SNAPSHOT,
-        after_long_help = SNAPSHOT_MORE
+        long_about = trial::SNAPSHOT,
+        after_long_help = trial::SNAPSHOT_MORE
     )]
     Snapshot(Snapshot),
     #[command(
         about = "Check grant files and the node's configuration: every error, by file and line",
-        long_about = POLICY,
-        after_long_help = POLICY_MORE
+        long_about = policy::POLICY,
+        after_long_help = policy::POLICY_MORE
     )]
     Policy(Policy),
 }
@@ -320,225 +322,6 @@ pub(super) struct Grants {
     /// The grants that the plugin was shipped with, whether or not there is a file of yours
     #[arg(long)]
     pub(super) shipped: bool,
-}
-
-const PLAN: &str = "\
-Runs the plugins of a network configuration as a runtime would, on a simulated kernel: the real
-components, grants, journal and reservations, and nothing of this machine touched. No root needed.
-
-Prints what each plugin asks for, in order, with the rule that allows it or why it is refused; the
-result; how the node then differs; and what a DEL afterwards would leave.
-
-The node has nothing unless --kernel names a file, such as `wasmcni snapshot` writes. The grants are
-those in force on this machine. Native programs are not run.";
-
-const PLAN_MORE: &str = "\
-Examples:
-  wasmcni plan --conf /etc/cni/net.d/mynet.conflist
-  sudo wasmcni snapshot > node.json && wasmcni plan --conf mynet.conflist --kernel node.json
-  wasmcni plan --conf net.conf --cap '{\"portMappings\": [{\"hostPort\": 80, \"containerPort\": 80}]}'
-  wasmcni plan --conf net.conf --grants ./grants --json | jq -r '.calls[].steps[].op'
-
-Files:
-  /etc/wasmcni/plugins/NAME.toml       grants, unless --grants is given
-  /etc/cni/tuning/allowlist.conf, /run/flannel/subnet.env, and files that the configuration names
-                                       are read if they are there, never written
-
-Exit status:
-  0  the call would succeed
-  1  there is no plan: stderr says why
-  2  the command line makes no sense
-  3  the call would fail: the plan says where and why";
-
-/// `wasmcni plan`
-#[derive(Debug, Args)]
-pub(super) struct Plan {
-    /// The network configuration: a list, or a single plugin's
-    #[arg(long, value_name = "FILE")]
-    pub(super) conf: PathBuf,
-    /// What is asked; check and del: after an ADD, unless --prev-result is given
-    #[arg(long, value_name = "VERB", default_value = "add")]
-    pub(super) verb: PlannedVerb,
-    /// The node that it happens on (docs/testing.md)
-    #[arg(long, value_name = "FILE")]
-    pub(super) kernel: Option<PathBuf>,
-    /// Directory with NAME.toml for plugins, instead of the grants in force
-    #[arg(long, value_name = "DIR")]
-    pub(super) grants: Option<PathBuf>,
-    /// Name of the container's netns on that node; made if it is not there
-    #[arg(long, value_name = "NAME", default_value = "container")]
-    pub(super) netns: String,
-    /// CNI_CONTAINERID
-    #[arg(long, value_name = "ID", default_value = "plan")]
-    pub(super) container: String,
-    /// CNI_IFNAME
-    #[arg(long, value_name = "NAME", default_value = "eth0")]
-    pub(super) ifname: String,
-    /// CNI_ARGS
-    #[arg(long, value_name = "K=V;…", default_value = "")]
-    pub(super) args: String,
-    /// Capability arguments, as a JSON object by capability
-    #[arg(long, value_name = "JSON")]
-    pub(super) cap: Option<String>,
-    /// ADD's result, or the CNI library's file of it, for check and del
-    #[arg(long, value_name = "FILE")]
-    pub(super) prev_result: Option<PathBuf>,
-    /// As JSON: verb, network, calls (steps: op, verdict, rule), result, error, difference, del
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-const POLICY: &str = "\
-Checks what the node's operator wrote: grant files of plugins and wasmcni.toml. Changes nothing.";
-
-const POLICY_MORE: &str = "\
-Exit status:
-  0  no errors; there may be warnings
-  1  errors
-  2  the command line makes no sense";
-
-const POLICY_CHECK: &str = "\
-Reads grant files as a call reads them, but to the end: every error, as FILE:LINE: what is written,
-what is wrong with it, and what to write instead. Then what makes a good file useless: an owner or
-mode for which calls refuse it, a component pin that does not go with the file's name, an import of
-the plugin that no grant serves, so that it is refused before it starts.
-
-Warnings are of what changes nothing and so is surely not meant: a grant that another one of the
-file covers, one for an act that the plugin does not ask for, one that is never asked for.
-
-Without FILE or DIR it reads /etc/wasmcni/wasmcni.toml and /etc/wasmcni/plugins/*.toml. The name
-of a grant file says which plugin it is for: bridge.toml is for bridge.";
-
-const POLICY_CHECK_MORE: &str = "\
-Examples:
-  wasmcni policy check
-  wasmcni policy check drafts/         all of a directory, before it is installed
-  wasmcni policy check --as bridge draft.toml
-  wasmcni policy check --json          file, line, text, problem, instead of each error
-
-Exit status:
-  0  no errors; there may be warnings
-  1  errors: each on a line of stdout; or a file cannot be read
-  2  the command line makes no sense";
-
-/// `wasmcni policy`
-#[derive(Debug, Args)]
-pub(super) struct Policy {
-    #[command(subcommand)]
-    pub(super) command: PolicyCommand,
-}
-
-/// What `wasmcni policy` does.
-#[derive(Debug, Subcommand)]
-pub(super) enum PolicyCommand {
-    #[command(
-        about = "Say every error of grant files, with line and what to write, and what is doubtful",
-        long_about = POLICY_CHECK,
-        after_long_help = POLICY_CHECK_MORE
-    )]
-    Check(PolicyCheck),
-}
-
-/// `wasmcni policy check`
-#[derive(Debug, Args)]
-pub(super) struct PolicyCheck {
-    /// Files, and directories whose *.toml are meant; without any, those of the node
-    #[arg(value_name = "FILE|DIR")]
-    pub(super) paths: Vec<PathBuf>,
-    /// The plugin that a grant file is for, whatever the file's name
-    #[arg(long = "as", value_name = "NAME", requires = "paths")]
-    pub(super) plugin: Option<String>,
-    /// As JSON: files (file, errors, warnings), errors, warnings
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-/// The verbs of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum PlannedVerb {
-    Add,
-    Check,
-    Del,
-}
-
-impl PlannedVerb {
-    pub(super) fn verb(self) -> Verb {
-        match self {
-            Self::Add => Verb::Add,
-            Self::Check => Verb::Check,
-            Self::Del => Verb::Del,
-        }
-    }
-}
-
-const TEST: &str = "\
-Runs test files (*.test.toml, in the directories named and below them). Each has a network
-configuration, grants, a node to start from, and steps: a verb with what is to come of it. The real
-components run on a simulated kernel; no root needed, nothing of this machine touched.
-
-docs/testing.md has every key; docs/examples/policy-tests has examples.";
-
-const TEST_MORE: &str = "\
-Examples:
-  wasmcni test policy/
-  wasmcni test policy/tenant.test.toml --update      write what is seen to its golden file
-  wasmcni test policy/ --format junit > report.xml   for CI; or --format tap
-
-Exit status:
-  0  every test passed
-  1  a test failed or cannot be read, or there is none: the report says which, and what differs
-  2  the command line makes no sense";
-
-/// `wasmcni test`
-#[derive(Debug, Args)]
-pub(super) struct Test {
-    /// Test files, and directories with such
-    #[arg(value_name = "PATH", required = true)]
-    pub(super) paths: Vec<PathBuf>,
-    /// How it is told
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(super) format: Format,
-    /// Write golden files anew, instead of comparing with them
-    #[arg(long)]
-    pub(super) update: bool,
-}
-
-/// How the outcome of tests is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Format {
-    Text,
-    Tap,
-    Junit,
-}
-
-const SNAPSHOT: &str = "\
-Writes what the kernel of this node has, as JSON, to stdout: links, addresses, routes, rules,
-sysctls that are not the usual ones, wasmcni's nftables entries, and who holds which addresses. With
---netns the same of containers' network namespaces. Changes nothing.
-
-What the simulated kernel has no notion of is left out, and said in the file under `left_out`; so is
-what this user may not read.";
-
-const SNAPSHOT_MORE: &str = "\
-Examples:
-  sudo wasmcni snapshot > node.json
-  sudo wasmcni snapshot --netns /run/netns/blue --netns /proc/4711/ns/net
-  sudo wasmcni snapshot --mask > node.json           to hand on: docs/testing.md says what is masked
-
-Exit status:
-  0  done; what could not be read is named on stderr and in the file
-  1  failed: stderr says why
-  2  the command line makes no sense";
-
-/// `wasmcni snapshot`
-#[derive(Debug, Args)]
-pub(super) struct Snapshot {
-    /// A container's network namespace too: its path, or its name in /run/netns
-    #[arg(long, value_name = "PATH|NAME")]
-    pub(super) netns: Vec<PathBuf>,
-    /// Other addresses, MACs and container names in their places, the same for the same
-    #[arg(long)]
-    pub(super) mask: bool,
 }
 
 #[cfg(test)]

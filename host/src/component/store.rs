@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Bundled, Code};
 use crate::names::PluginName;
+use crate::trust;
 
 /// Which code this build runs: wasmtime's version, its settings and the target, in 16 hexadecimal digits.
 pub const ENGINE: &str = env!("WASMCNI_ENGINE");
@@ -33,6 +34,14 @@ const MAX_RECORD: u64 = 4096;
 /// SHA-256 of a component's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// Of the file's content.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
 
 impl std::fmt::Display for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -262,11 +271,9 @@ fn read_record(path: &Path, file: File) -> Result<Record, StoreError> {
         .map_err(|e| StoreError::Record { path: path.clone(), reason: e.to_string() })
 }
 
-/// As for grants: of root's, or in a user namespace of this process's user.
 fn trusted(path: &Path, seen: &cap_std::fs::Metadata) -> Result<(), StoreError> {
-    let (owner, mode) = (seen.uid(), seen.mode() & 0o7777);
-    if (owner == 0 || owner == nix::unistd::geteuid().as_raw()) && mode & 0o022 == 0 {
-        return Ok(());
+    match trust::untrusted(seen) {
+        None => Ok(()),
+        Some((owner, mode)) => Err(StoreError::Untrusted { path: path.to_owned(), owner, mode }),
     }
-    Err(StoreError::Untrusted { path: path.to_owned(), owner, mode })
 }

@@ -58,17 +58,8 @@ impl NewKind {
     fn mode(&self) -> Option<&'static str> {
         match self {
             Self::Dummy | Self::Vlan { .. } => None,
-            Self::Ipvlan { mode, .. } => Some(match mode {
-                IpvlanMode::L2 => "l2",
-                IpvlanMode::L3 => "l3",
-                IpvlanMode::L3s => "l3s",
-            }),
-            Self::Macvlan { mode, .. } => Some(match mode {
-                MacvlanMode::Private => "private",
-                MacvlanMode::Vepa => "vepa",
-                MacvlanMode::Bridge => "bridge",
-                MacvlanMode::Passthru => "passthru",
-            }),
+            Self::Ipvlan { mode, .. } => Some(mode.word()),
+            Self::Macvlan { mode, .. } => Some(mode.word()),
         }
     }
 

@@ -117,6 +117,20 @@ pub enum IpvlanMode {
     L3s,
 }
 
+impl IpvlanMode {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::L2, Self::L3, Self::L3s];
+
+    /// As ip-link(8) has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::L2 => "l2",
+            Self::L3 => "l3",
+            Self::L3s => "l3s",
+        }
+    }
+}
+
 /// `ip link … type macvlan mode …`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the kernel's words")]
@@ -125,6 +139,21 @@ pub enum MacvlanMode {
     Vepa,
     Bridge,
     Passthru,
+}
+
+impl MacvlanMode {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Private, Self::Vepa, Self::Bridge, Self::Passthru];
+
+    /// As ip-link(8) has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Vepa => "vepa",
+            Self::Bridge => "bridge",
+            Self::Passthru => "passthru",
+        }
+    }
 }
 
 /// A link that was seen.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::denied::{Denied, Nearest};
 use super::limits::Limits;
-use super::op::{self, Need, Op, OpKind, Value};
+use super::op::{self, Need, Op, OpKind, Value, ops_of};
 use super::pattern::{Facts, Pattern, TextPattern};
 use crate::kernel::Role;
 
@@ -65,6 +65,15 @@ pub enum ComponentPin {
     Sha256([u8; 32]),
 }
 
+/// Why an import is reason enough to refuse a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unserved {
+    /// This host does not offer it.
+    Unknown,
+    /// One of these acts would have to be granted, and none is.
+    NotGranted(&'static [&'static str]),
+}
+
 /// A policy file: what one component may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "'de: 'static"))]
@@ -84,10 +93,14 @@ impl Grants {
         self.grants.iter().find(|grant| grant.allows(op, facts)).ok_or_else(|| self.deny(op, facts))
     }
 
-    /// Whether some grant, for whatever values, is for one of these acts, or none is asked for.
-    #[must_use]
-    pub fn grants_any(&self, ops: &[&str]) -> bool {
-        ops.is_empty() || self.grants.iter().any(|grant| ops.contains(&grant.kind.name))
+    /// Whether a function that a component imports can be called, if only with some values.
+    ///
+    /// # Errors
+    /// [`Unserved`]: why the component is refused before it starts.
+    pub fn serves(&self, interface: &str, function: &str) -> Result<(), Unserved> {
+        let ops = ops_of(interface, function).ok_or(Unserved::Unknown)?;
+        let granted = self.grants.iter().any(|grant| ops.contains(&grant.kind.name));
+        if ops.is_empty() || granted { Ok(()) } else { Err(Unserved::NotGranted(ops)) }
     }
 
     /// What the component may use in a call.

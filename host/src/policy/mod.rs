@@ -12,7 +12,7 @@ mod pattern;
 pub use compiled::{decode, encode};
 pub use denied::{Denied, Nearest};
 pub use doubts::{Doubt, doubts};
-pub use grant::{ComponentPin, Grant, Grants};
+pub use grant::{ComponentPin, Grant, Grants, Unserved};
 pub use limits::Limits;
 pub use op::{Holds, IMPORTS, Key, Need, OPS, Op, OpKind, Value, ops_of};
 pub use parse::{PolicyError, check, parse};

@@ -22,23 +22,14 @@ struct Description {
     size: usize,
     /// It is a core module, which becomes a component when it is installed.
     module: bool,
-    /// What it calls itself.
-    name: Option<String>,
-    version: Option<String>,
-    about: Option<String>,
-    licenses: Option<String>,
-    homepage: Option<String>,
-    /// Languages that it was written in, and tools that it went through, with their versions.
-    languages: Vec<String>,
-    tools: Vec<String>,
+    #[serde(flatten)]
+    said: Said,
     /// Interfaces that it offers.
     exports: Vec<String>,
     /// Interfaces that it wants, with the functions.
     imports: Vec<Interface>,
     /// What it wants besides.
     others: Vec<String>,
-    /// The grant file that it brings.
-    manifest: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,22 +59,14 @@ pub(crate) fn describe(file: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
             None => others.push(name(&resolve, key)),
         }
     }
-    let said = Said::by(&component)?;
     let description = Description {
         sha256: Sha256::digest(file).iter().map(|octet| format!("{octet:02x}")).collect(),
         size: file.len(),
         module: component != file,
-        name: said.name,
-        version: said.version,
-        about: said.about,
-        licenses: said.licenses,
-        homepage: said.homepage,
-        languages: said.languages,
-        tools: said.tools,
+        said: Said::by(&component)?,
         exports: world.exports.keys().map(|key| name(&resolve, key)).collect(),
         imports,
         others,
-        manifest: said.manifest,
     };
     Ok(serde_json::to_vec(&description)?)
 }
@@ -100,15 +83,18 @@ fn interface(resolve: &Resolve, key: &WorldKey, item: &WorldItem) -> Option<Inte
 
 /// What a component says of itself in sections of its own, those of its modules included. Of what is said
 /// twice, the first counts, which is the innermost's: a tool that wraps a module says nothing about it.
-#[derive(Default)]
+#[derive(Debug, Default, Serialize)]
 struct Said {
+    /// What it calls itself.
     name: Option<String>,
     version: Option<String>,
     about: Option<String>,
     licenses: Option<String>,
     homepage: Option<String>,
+    /// Languages that it was written in, and tools that it went through, with their versions.
     languages: Vec<String>,
     tools: Vec<String>,
+    /// The grant file that it brings.
     manifest: Option<String>,
 }
 

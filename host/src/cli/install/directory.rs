@@ -1,15 +1,15 @@
 //! The plugin directory: looked at, and changed one name at a time by rename.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
-use cap_std::fs::{Metadata, Permissions, PermissionsExt};
+use cap_std::fs::{Dir, Metadata, MetadataExt};
 use nix::fcntl::{Flock, FlockArg};
 
 use super::super::failure::{Doing, Failure};
+use super::super::replacing;
 use super::plan::{Act, Found, Step, kept_name};
 use super::{BINARY, COMPILER};
 
@@ -126,13 +126,14 @@ impl Directory {
     /// `program`: the one of this name, if it is one.
     pub(super) fn act(&self, step: &Step<'_>, program: Option<&Program>) -> Result<(), Failure> {
         let path = self.path.join(step.name);
+        let cleared = || replacing::remove(&self.dir, NEW);
         let made = match (step.act, program) {
             (Act::Leave, _) => return Ok(()),
-            (Act::Place, Some(program)) => self.write_new(program),
-            (Act::Place, None) => Err(ErrorKind::NotFound.into()),
-            (Act::Link, _) => {
-                self.clear_new().and_then(|()| self.dir.symlink_contents(BINARY, NEW))
+            (Act::Place, Some(program)) => {
+                cleared().and_then(|()| replacing::write(&self.dir, NEW, &program.content, MODE))
             }
+            (Act::Place, None) => Err(ErrorKind::NotFound.into()),
+            (Act::Link, _) => cleared().and_then(|()| self.dir.symlink_contents(BINARY, NEW)),
         };
         let done = made.and_then(|()| {
             if step.keep_former {
@@ -142,29 +143,9 @@ impl Directory {
         });
         done.doing(|| format!("replacing {path:?}")).map_err(|failure| {
             // What was not finished; if it cannot be removed, the next install does it.
-            let _ = self.clear_new();
+            let _ = replacing::remove(&self.dir, NEW);
             needs_root(failure)
         })
-    }
-
-    /// Writes the binary beside its place. It is on the disk before it gets its name: after a power
-    /// cut there would otherwise be a file with nothing in it.
-    fn write_new(&self, program: &Program) -> io::Result<()> {
-        self.clear_new()?;
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(MODE);
-        let mut file = self.dir.open_with(NEW, &options)?;
-        file.write_all(&program.content)?;
-        // Whatever the umask.
-        file.set_permissions(Permissions::from_mode(MODE))?;
-        file.sync_all()
-    }
-
-    fn clear_new(&self) -> io::Result<()> {
-        match self.dir.remove_file(NEW) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
-            _ => Ok(()),
-        }
     }
 
     /// Whether something else stands where a name's file would be kept.

@@ -7,15 +7,15 @@ mod table;
 use std::io::Write;
 use std::path::Path;
 
-use super::compiler::{Compiler, Description, read};
+use super::compiler::{Compiler, Description};
 use super::failure::{Doing, Failure};
-use super::{say, words};
+use super::{given, say, words};
 use crate::component::find;
 use crate::component::store::Digest;
 use crate::config;
 use crate::directories::Directories;
 use crate::names::PluginName;
-use crate::policy::{ComponentPin, Grants};
+use crate::policy::{self, ComponentPin, Grants};
 use publish::{Links, Store};
 pub(super) use rights::grant_file;
 
@@ -39,7 +39,7 @@ pub(super) fn run(
 
 /// A component file that was read, and what it is.
 pub(super) struct Candidate {
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     description: Description,
     digest: Digest,
 }
@@ -47,7 +47,7 @@ pub(super) struct Candidate {
 impl Candidate {
     /// Reads the file, and refuses a component that could never run here.
     pub(super) fn read(path: &Path, compiler: &Compiler) -> Result<Self, Failure> {
-        let bytes = read(path)?;
+        let bytes = given::bytes(path).doing(|| format!("reading {path:?}"))?;
         let description =
             compiler.describe(&bytes).map_err(|failure| failure.during(format!("{path:?}")))?;
         let unknown = rights::unknown(&description);
@@ -63,7 +63,7 @@ impl Candidate {
             let cause = format!("it exports no {contract:?}, so it is no plugin");
             return Err(Failure::new(format!("{path:?}: looking at what it exports"), cause));
         }
-        let digest = digest_of(&bytes);
+        let digest = Digest::of(&bytes);
         Ok(Self { bytes, description, digest })
     }
 
@@ -74,7 +74,7 @@ impl Candidate {
         let text = rights::grant_file(manifest, self.digest).ok_or_else(|| {
             Failure::new(doing(), "its manifest does not begin with component = \"this\"")
         })?;
-        let grants = rights::parse(&text, "manifest").doing(doing)?;
+        let grants = policy::parse(&text, "manifest").doing(doing)?;
         Ok(Some((text, grants)))
     }
 
@@ -154,7 +154,8 @@ fn upgrade(
     }
     // What is in force, for the new component.
     let kept = held.text.replace(&held.digest.to_string(), &candidate.digest.to_string());
-    let kept_grants = parse_own(&kept, &held.grants)?;
+    let kept_grants = policy::parse(&kept, held.grants.source())
+        .doing(|| "reading the grants in force".to_owned())?;
     let asked = candidate.manifest()?;
     let difference = match &asked {
         Some((_, asked)) => rights::difference(&held.grants, asked),
@@ -247,7 +248,7 @@ impl Held {
             Failure::new(doing(), "no plugin of this name was added")
                 .remedy("`wasmcni plugin list` lists those that were.")
         })?;
-        let grants = rights::parse(&text, &path.display().to_string()).doing(doing)?;
+        let grants = policy::parse(&text, &path.display().to_string()).doing(doing)?;
         match *grants.component() {
             ComponentPin::Sha256(digest) => Ok(Self { text, grants, digest: Digest(digest) }),
             ComponentPin::Bundled => Err(Failure::new(doing(), "it is a plugin of wasmcni's own")),
@@ -255,17 +256,12 @@ impl Held {
     }
 }
 
-fn parse_own(text: &str, former: &Grants) -> Result<Grants, Failure> {
-    rights::parse(text, former.source()).doing(|| "reading the grants in force".to_owned())
-}
-
 /// A grant file of the operator's, for this component.
 fn own_grants(path: &Path, candidate: &Candidate) -> Result<(String, Grants), Failure> {
     let doing = || format!("reading {path:?}");
-    let bytes = read(path)?;
-    let text = String::from_utf8(bytes).doing(doing)?;
+    let text = given::text(path).doing(doing)?;
     let text = rights::grant_file(&text, candidate.digest).unwrap_or(text);
-    let grants = rights::parse(&text, &path.display().to_string()).doing(doing)?;
+    let grants = policy::parse(&text, &path.display().to_string()).doing(doing)?;
     if *grants.component() == ComponentPin::Sha256(candidate.digest.0) {
         return Ok((text, grants));
     }
@@ -289,8 +285,8 @@ pub(super) fn plugin_name(name: &str) -> Result<PluginName, Failure> {
 /// The plugins that were added: those with a grant file that is not a bundled plugin's.
 fn installed(directories: &Directories) -> Result<Vec<PluginName>, Failure> {
     let path = directories.config.join("plugins");
-    let files = config::names_in(&path).doing(|| format!("reading {path:?}"))?;
-    let names = files.iter().filter_map(|file| file.strip_suffix(".toml"));
+    let files = config::files(&path).doing(|| format!("reading {path:?}"))?.unwrap_or_default();
+    let names = files.iter().filter_map(|file| file.file_stem()?.to_str());
     Ok(names.filter(|name| find(name).is_none()).filter_map(|name| name.try_into().ok()).collect())
 }
 
@@ -302,11 +298,6 @@ fn sweep(store: &Store, directories: &Directories) -> Result<(), Failure> {
         Ok(digests) => store.sweep(&digests),
         Err(_) => Ok(()),
     }
-}
-
-fn digest_of(bytes: &[u8]) -> Digest {
-    use sha2::{Digest as _, Sha256};
-    Digest(Sha256::digest(bytes).into())
 }
 
 fn tell(candidate: &Candidate, out: &mut dyn Write) -> Result<(), Failure> {

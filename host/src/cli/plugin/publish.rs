@@ -2,17 +2,15 @@
 //! rename, and the last one decides, so that whoever looks finds the old state or the new one.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{
-    Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt,
-};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, Permissions, PermissionsExt};
 use nix::fcntl::{Flock, FlockArg};
-use sha2::{Digest as _, Sha256};
 
 use super::super::failure::{Doing, Failure};
+use super::super::replacing::{self, remove, replace, sync};
 use crate::component::store::{
     self, COMPONENT, Digest, Record, Sum, code_name, directory_name, record_name,
 };
@@ -99,7 +97,7 @@ impl Store {
             Ok(bytes)
         };
         let bytes = read().doing(|| format!("reading {path:?}"))?;
-        match Sha256::digest(&bytes).as_slice() == digest.0 {
+        match Digest::of(&bytes) == digest {
             true => Ok(bytes),
             false => Err(Failure::new(
                 format!("reading {path:?}"),
@@ -129,8 +127,10 @@ impl Store {
     /// Writes the grant file of a plugin: from here on the name means this component.
     pub(super) fn write_grants(&self, name: &str, text: &str) -> Result<(), Failure> {
         let file = format!("{name}.toml");
-        replace(&self.grants, &file, |new| write_as(&self.grants, new, text.as_bytes(), 0o644))
-            .doing(|| format!("writing the grant file {file:?}"))
+        replace(&self.grants, &file, |new| {
+            replacing::write(&self.grants, new, text.as_bytes(), 0o644)
+        })
+        .doing(|| format!("writing the grant file {file:?}"))
     }
 
     /// Removes it.
@@ -143,8 +143,7 @@ impl Store {
 /// Code for this build in the directory of a component that is there already. The record comes last: without
 /// it the code is not looked at.
 fn renew(dir: &Dir, digest: Digest, component: &[u8], code: &[u8]) -> std::io::Result<()> {
-    let intact =
-        dir.read(COMPONENT).is_ok_and(|bytes| Sha256::digest(&bytes).as_slice() == digest.0);
+    let intact = dir.read(COMPONENT).is_ok_and(|bytes| Digest::of(&bytes) == digest);
     if !intact {
         replace(dir, COMPONENT, |new| write(dir, new, component))?;
     }
@@ -163,43 +162,9 @@ fn write_record(dir: &Dir) -> std::io::Result<()> {
     replace(dir, &record_name(), |new| write(dir, new, &text))
 }
 
-/// Something new under a name, whatever happens: `make` makes it under another one.
-fn replace(
-    dir: &Dir,
-    name: &str,
-    make: impl FnOnce(&str) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    let new = format!(".{name}.new");
-    remove(dir, &new)?;
-    let done = make(&new).and_then(|()| dir.rename(&new, dir, name)).and_then(|()| sync(dir));
-    if done.is_err() {
-        let _ = remove(dir, &new);
-    }
-    done
-}
-
-fn remove(dir: &Dir, name: &str) -> std::io::Result<()> {
-    match dir.remove_file(name) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
-}
-
+/// For all to read, for nobody to write: it never changes.
 fn write(dir: &Dir, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    write_as(dir, name, bytes, 0o444)
-}
-
-/// Writes a file, on the disk before it gets its name, with this mode whatever the umask.
-fn write_as(dir: &Dir, name: &str, bytes: &[u8], mode: u32) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = dir.open_with(name, options.write(true).create_new(true).mode(mode))?;
-    file.write_all(bytes)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
-    file.sync_all()
-}
-
-fn sync(dir: &Dir) -> std::io::Result<()> {
-    dir.open(".")?.sync_all()
+    replacing::write(dir, name, bytes, 0o444)
 }
 
 /// The directory, made if it is missing: for all to read, for root to write, whatever the umask.

@@ -1,7 +1,7 @@
 //! The rights that a plugin asks for, and how two sets of them differ.
 
 use crate::component::store::Digest;
-use crate::policy::{self, Grants, Limits, OpKind, PolicyError, ops_of};
+use crate::policy::{self, Grants, Limits, OpKind, Unserved, ops_of};
 
 use super::super::compiler::Description;
 
@@ -13,11 +13,6 @@ pub(in super::super) fn grant_file(manifest: &str, digest: Digest) -> Option<Str
     manifest
         .contains(THIS)
         .then(|| manifest.replacen(THIS, &format!("component = \"sha256:{digest}\""), 1))
-}
-
-/// The grants of a text, under the name that messages give it.
-pub(super) fn parse(text: &str, name: &str) -> Result<Grants, PolicyError> {
-    policy::parse(text, name)
 }
 
 /// Each grant on one line: `link.create in container: kind = "dummy" name = "@ifname"`.
@@ -51,8 +46,7 @@ fn is_of(line: &str, key: &str) -> bool {
 pub(super) fn missing(component: &Description, grants: &Grants) -> Vec<String> {
     let mut missing = Vec::new();
     for (interface, function) in component.functions() {
-        let ops = ops_of(interface, function);
-        if let Some(ops) = ops.filter(|ops| !grants.grants_any(ops)) {
+        if let Err(Unserved::NotGranted(ops)) = grants.serves(interface, function) {
             missing.push(format!("{interface}#{function} needs a grant for {}", ops.join(" or ")));
         }
     }
@@ -140,7 +134,7 @@ value = "1"
 
     fn grants(manifest: &str) -> Grants {
         let text = grant_file(manifest, Digest([0xab; 32])).unwrap();
-        parse(&text, "test").unwrap()
+        policy::parse(&text, "test").unwrap()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a plugin imports, against what it was granted.
 
 use crate::component::{self, Bundled, Origin, imports::Import};
-use crate::policy::{Grants, IMPORTS};
+use crate::policy::{Grants, Unserved, ops_of};
 
 /// The functions that a plugin imports.
 pub(super) fn of(plugin: &Bundled) -> Result<Vec<Import>, String> {
@@ -20,10 +20,11 @@ pub(super) fn unserved(
     imports: &[Import],
 ) -> Vec<(String, &'static [&'static str])> {
     let mut missing: Vec<(String, &[&str])> = Vec::new();
-    for import in imports {
-        let Some(ops) = ops_of(import) else { continue };
-        if !grants.grants_any(ops) && !missing.iter().any(|(_, known)| *known == ops) {
-            missing.push((format!("{}#{}", import.interface, import.function), ops));
+    for Import { interface, function } in imports {
+        if let Err(Unserved::NotGranted(ops)) = grants.serves(interface, function)
+            && !missing.iter().any(|(_, known)| *known == ops)
+        {
+            missing.push((format!("{interface}#{function}"), ops));
         }
     }
     missing
@@ -34,7 +35,8 @@ pub(super) fn asks_for(op: &str, imports: &[Import]) -> bool {
     // Of a link that is another's, every function that looks at links asks this.
     let reads =
         op == "link.read" && imports.iter().any(|import| !is_drop(import) && on_links(import));
-    reads || imports.iter().filter_map(ops_of).any(|ops| ops.contains(&op))
+    let ops = imports.iter().filter_map(|import| ops_of(&import.interface, &import.function));
+    reads || ops.flatten().any(|known| *known == op)
 }
 
 fn on_links(import: &Import) -> bool {
@@ -45,11 +47,4 @@ fn on_links(import: &Import) -> bool {
 
 fn is_drop(import: &Import) -> bool {
     import.function.starts_with("[resource-drop]")
-}
-
-fn ops_of(import: &Import) -> Option<&'static [&'static str]> {
-    let known = |(interface, function, _): &&(&str, &str, &[&str])| {
-        *interface == import.interface && *function == import.function
-    };
-    IMPORTS.iter().find(known).map(|(_, _, ops)| *ops)
 }

@@ -1,7 +1,6 @@
 //! A test file: TOML, read strictly. docs/testing.md is its reference.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
+use super::super::given;
 use super::super::trial::{Attachment, GivenGrants, Mishap, Network, NodeFile};
 use super::narrowed;
 use crate::cni::Verb;
@@ -137,7 +137,7 @@ fn one() -> usize {
 
 /// Reads a test file. The error is a sentence that begins with `FILE:LINE: `.
 pub(super) fn read(path: &Path) -> Result<Test, String> {
-    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let text = given::text(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let dir = path.parent().unwrap_or(Path::new(""));
     Reader { path, dir, text: &text }.test()
 }
@@ -233,7 +233,7 @@ impl Reader<'_> {
         let (file, text) = match value.get_ref() {
             Value::String(file) => {
                 let path = self.dir.join(file);
-                let text = fs::read_to_string(&path);
+                let text = given::text(&path);
                 let text =
                     text.or_else(|e| self.bad(&span, format_args!("reading {path:?}: {e}")))?;
                 (file.clone(), text)

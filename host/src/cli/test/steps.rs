@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::super::failure::{Doing, Failure};
+use super::super::given;
 use super::super::plan::words_of;
 use super::super::trial::{Called, Facts, Mishap, Played, Trial, link_local};
 use super::compare;
@@ -137,7 +138,7 @@ impl Playing<'_> {
         if update {
             return fs::write(path, &transcript).doing(|| format!("writing {path:?}"));
         }
-        let golden = match fs::read_to_string(path) {
+        let golden = match given::text(path) {
             Ok(golden) => golden,
             Err(error) => {
                 let line = format!("golden: reading {path:?}: {error}; write it by --update");

@@ -7,11 +7,9 @@ use std::path::Path;
 use go_json::Node;
 
 use super::super::failure::{Doing, Failure};
+use super::super::given;
 use super::{Called, Mishap, Trial, netns_path};
 use crate::cni::{CniError, CniResult, Code, Given, NetworkList, Verb};
-
-/// Largest configuration that is read, in octets.
-const MAX_BYTES: u64 = 8 << 20;
 
 /// A network configuration: a list, or a single plugin's, which is a list of one.
 #[derive(Debug, Clone)]
@@ -48,11 +46,7 @@ impl Network {
     /// Reads a file: a list (`.conflist`) or a single configuration.
     pub(in super::super) fn read(path: &Path) -> Result<Self, Failure> {
         let doing = || format!("reading {path:?}");
-        let length = fs::metadata(path).doing(doing)?.len();
-        if length > MAX_BYTES {
-            return Err(Failure::new(doing(), format!("larger than {MAX_BYTES} octets")));
-        }
-        let text = fs::read_to_string(path).doing(doing)?;
+        let text = given::text(path).doing(doing)?;
         let network = Self::parse(&text).doing(doing)?;
         let Some((dir, false)) =
             path.parent().map(|dir| (dir, network.list.load_only_inlined_plugins))
@@ -72,10 +66,8 @@ impl Network {
         let conf = |path: &std::path::PathBuf| path.extension().is_some_and(|e| e == "conf");
         let mut paths: Vec<_> = entries.flatten().map(|e| e.path()).filter(conf).collect();
         paths.sort();
-        let texts: Result<Vec<String>, Failure> = paths
-            .iter()
-            .map(|p| fs::read_to_string(p).doing(|| format!("reading {p:?}")))
-            .collect();
+        let texts: Result<Vec<String>, Failure> =
+            paths.iter().map(|p| given::text(p).doing(|| format!("reading {p:?}"))).collect();
         self.list = self.list.complete(&texts?).doing(|| format!("reading {dir:?}"))?;
         Ok(self)
     }

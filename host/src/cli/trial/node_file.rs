@@ -1,13 +1,13 @@
 //! A node as a file: what `wasmcni snapshot` writes, and what plans and tests start from.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::super::failure::{Doing, Failure};
+use super::super::given;
 use crate::ipam;
 use crate::kernel::sim::{BadState, SimNode, State};
 use crate::names::NetworkName;
@@ -20,8 +20,6 @@ const VERSION: u64 = 1;
 const LEFT_OUT: &str = "left_out";
 /// Addresses that attachments hold.
 const RESERVATIONS: &str = "reservations";
-/// Largest file that is read, in octets.
-const MAX_BYTES: u64 = 64 << 20;
 
 /// Who holds which addresses, by network and address: `CONTAINER IFNAME`.
 pub(in super::super) type Reservations = BTreeMap<String, BTreeMap<IpAddr, String>>;
@@ -41,11 +39,7 @@ impl NodeFile {
     /// Reads a file.
     pub(in super::super) fn read(path: &Path) -> Result<Self, Failure> {
         let doing = || format!("reading {path:?}");
-        let length = fs::metadata(path).doing(doing)?.len();
-        if length > MAX_BYTES {
-            return Err(Failure::new(doing(), format!("larger than {MAX_BYTES} octets")));
-        }
-        let text = fs::read_to_string(path).doing(doing)?;
+        let text = given::text(path).doing(doing)?;
         let document: Value = serde_json::from_str(&text).doing(doing)?;
         Self::from_json(&document).doing(doing)
     }

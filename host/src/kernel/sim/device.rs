@@ -152,17 +152,8 @@ impl Kind {
     /// The mode of an ipvlan or macvlan, as iproute2 writes it.
     pub(super) fn mode(&self) -> Option<&'static str> {
         match self {
-            Self::Ipvlan { mode, .. } => Some(match mode {
-                IpvlanMode::L2 => "l2",
-                IpvlanMode::L3 => "l3",
-                IpvlanMode::L3s => "l3s",
-            }),
-            Self::Macvlan { mode, .. } => Some(match mode {
-                MacvlanMode::Private => "private",
-                MacvlanMode::Vepa => "vepa",
-                MacvlanMode::Bridge => "bridge",
-                MacvlanMode::Passthru => "passthru",
-            }),
+            Self::Ipvlan { mode, .. } => Some(mode.word()),
+            Self::Macvlan { mode, .. } => Some(mode.word()),
             Self::Loopback
             | Self::Veth { .. }
             | Self::Bridge { .. }

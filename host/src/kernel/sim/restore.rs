@@ -9,7 +9,7 @@ use super::super::{Errno, IfIndex, Port, SpoofGuard};
 use super::device::{AddressEntry, Chosen, Dad, Device, Ipv6, Kind};
 use super::rules;
 use super::snapshot::{LinkState, NetnsState, State};
-use super::state::{Answer, DeviceId, NetnsKey, Node, RouteEntry};
+use super::state::{Answer, DeviceId, NetnsKey, Node};
 use super::words::{self, Bad};
 use crate::names::{IfName, Mac};
 
@@ -419,28 +419,7 @@ impl Node {
     ) -> Result<(), BadState> {
         for (i, text) in state.routes.iter().enumerate() {
             let at = || format!("netns/{netns}/routes/{i}");
-            let read = words::route(text).at(at)?;
-            let device = self.find_name(key, &read.link).ok_or_else(|| {
-                BadState::new(
-                    at(),
-                    format!("{text:?}: there is no such link"),
-                    "one of the namespace",
-                )
-            })?;
-            let words::RouteWords { destination, gateway, source, scope, table, .. } = read;
-            let words::RouteWords { priority, mtu, advmss, by_kernel, .. } = read;
-            let route = RouteEntry {
-                destination,
-                gateway,
-                device,
-                source,
-                scope,
-                table,
-                priority,
-                mtu,
-                advmss,
-                by_kernel,
-            };
+            let route = words::route(text, |link| self.find_name(key, link)).at(at)?;
             let routes = &mut self.ns_mut(key).at(at)?.routes;
             if !routes.contains(&route) {
                 routes.push(route);

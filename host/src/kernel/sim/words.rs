@@ -11,7 +11,7 @@ use super::device::{AddressEntry, Dad, Ipv6, Kind, VlanFlags};
 use super::route::{
     IPV6_KERNEL_METRIC, IPV6_METRIC, SCOPE_GLOBAL, SCOPE_HOST, SCOPE_LINK, TABLE_MAIN,
 };
-use super::state::DeviceId;
+use super::state::{DeviceId, RouteEntry};
 
 /// Why words are not understood: what is wrong, and what to write.
 pub(super) type Bad = (String, &'static str);
@@ -118,23 +118,16 @@ pub(super) fn kind(text: &str, lower: Option<DeviceId>, carrier: bool) -> Result
         "ipvlan" => {
             let parent = under(&words)?;
             let mode = if words.take("mode") { words.word()? } else { "l2" };
-            let mode = match mode {
-                "l2" => IpvlanMode::L2,
-                "l3" => IpvlanMode::L3,
-                "l3s" => IpvlanMode::L3s,
-                _ => return words.bad("the modes are l2, l3 and l3s"),
+            let Some(mode) = IpvlanMode::ALL.into_iter().find(|known| known.word() == mode) else {
+                return words.bad("the modes are l2, l3 and l3s");
             };
             Kind::Ipvlan { parent, mode }
         }
         "macvlan" => {
             let parent = under(&words)?;
             let mode = if words.take("mode") { words.word()? } else { "bridge" };
-            let mode = match mode {
-                "private" => MacvlanMode::Private,
-                "vepa" => MacvlanMode::Vepa,
-                "bridge" => MacvlanMode::Bridge,
-                "passthru" => MacvlanMode::Passthru,
-                _ => return words.bad("the modes are private, vepa, bridge and passthru"),
+            let Some(mode) = MacvlanMode::ALL.into_iter().find(|known| known.word() == mode) else {
+                return words.bad("the modes are private, vepa, bridge and passthru");
             };
             let broadcast_queue = words.take("bcqueuelen").then(|| words.read()).transpose()?;
             Kind::Macvlan { parent, mode, broadcast_queue }
@@ -199,23 +192,13 @@ pub(super) fn bucket(text: &str) -> Result<TokenBucket, Bad> {
     words.end(bucket)
 }
 
-/// A route as it is written: its link by name.
-#[derive(Debug)]
-pub(super) struct RouteWords {
-    pub(super) destination: IpNet,
-    pub(super) gateway: Option<IpAddr>,
-    pub(super) link: String,
-    pub(super) source: Option<IpAddr>,
-    pub(super) scope: u8,
-    pub(super) table: u32,
-    pub(super) priority: u32,
-    pub(super) mtu: Option<u32>,
-    pub(super) advmss: Option<u32>,
-    pub(super) by_kernel: bool,
-}
-
 /// `table 254 10.0.0.0/8 via 10.1.0.1 dev eth0 proto kernel scope 0 src 10.1.0.2 metric 0 mtu 1400`.
-pub(super) fn route(text: &str) -> Result<RouteWords, Bad> {
+///
+/// `device`: the link of a name.
+pub(super) fn route(
+    text: &str,
+    device: impl FnOnce(&str) -> Option<DeviceId>,
+) -> Result<RouteEntry, Bad> {
     let mut words =
         Words::of(text, r#""10.0.0.0/8 via 10.1.0.1 dev eth0", or "default via fe80::1 dev eth0""#);
     let table = if words.take("table") { words.read()? } else { TABLE_MAIN };
@@ -227,7 +210,9 @@ pub(super) fn route(text: &str) -> Result<RouteWords, Bad> {
     if !words.take("dev") {
         return words.bad("its link is not said: dev NAME");
     }
-    let link = words.word()?.to_owned();
+    let Some(device) = device(words.word()?) else {
+        return Err((format!("{text:?}: there is no such link"), "one of the namespace"));
+    };
     let destination = destination.unwrap_or(match gateway {
         Some(IpAddr::V6(_)) => IpNet::V6(Ipv6Net::default()),
         Some(IpAddr::V4(_)) | None => IpNet::V4(Ipv4Net::default()),
@@ -251,10 +236,10 @@ pub(super) fn route(text: &str) -> Result<RouteWords, Bad> {
     };
     let mtu = words.take("mtu").then(|| words.read()).transpose()?;
     let advmss = words.take("advmss").then(|| words.read()).transpose()?;
-    words.end(RouteWords {
+    words.end(RouteEntry {
         destination: destination.trunc(),
         gateway,
-        link,
+        device,
         source,
         scope,
         table,
