@@ -74,7 +74,8 @@ fn the_authors_guide_leads_to_an_installed_plugin() {
             "acme: added",
             "mtu 1400",
             "\"code\": 100",
-            "acme.toml:24 allows mtu \\\"1280-9000\\\"",
+            "acme.toml:20 allows mtu \\\"1280-9000\\\"",
+            "It asks no more for:",
             "acme: upgraded",
             "acme: removed",
         ] {

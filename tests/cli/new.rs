@@ -142,7 +142,7 @@ fn the_contract_is_written_as_far_as_grants_give_it() {
     {
         assert!(narrow.stdout.contains(there), "{there}: {narrow:?}");
     }
-    for gone in ["create-veth:", "set-up:", "reservations", "nat", "delegate"] {
+    for gone in ["create-veth:", "set-up:", "reservations", "masquerade", "interface delegate"] {
         assert!(!narrow.stdout.contains(gone), "{gone}: {narrow:?}");
     }
     let bad = desk.file("bad.toml", b"component = \"this\"\n[[grant]]\nop = \"link.creat\"\n");

@@ -47,12 +47,12 @@ fn a_chained_plugin_in_javascript_adds_routes() {
         );
         assert_eq!(node.check_list(&list, &container, &result).status, Some(0));
 
-        container.netns.exec("ip", &["route", "delete", "10.50.0.0/16"]);
-        let changed = node.check_list(&list, &container, &result);
-        refused(&changed, 110, "no route to 10.50.0.0/16");
-        // DEL of the plugin alone, with a route missing, and again: the others go, and nothing is wrong.
         let own = json!({ "cniVersion": "1.0.0", "name": "net", "prevResult": result });
         let conf = with(&list["plugins"][1], own);
+        container.netns.exec("ip", &["route", "delete", "10.60.0.0/16"]);
+        let changed = node.check(&conf, &container, &result);
+        refused(&changed, 110, "the container has no route to 10.60.0.0/16 by its gateway");
+        // DEL of the plugin alone, with a route missing, and again: the others go, and nothing is wrong.
         for _ in 0..2 {
             node.del(&conf, &container);
             assert!(

@@ -7,13 +7,14 @@ import { failure, read, routes, same } from "./plan.js";
 // The codes of the kernel's and the gate's errors; those that are not here, and new ones, are internal.
 const CODES = { denied: 100, busy: 11, exhausted: 11, "timed-out": 11, "not-supported": 50 };
 
-/** Does something with host calls; their errors become the runtime's. */
+/** Does something with host calls; their errors, which come as the payload of an exception, become the runtime's. */
 function doing(what, act) {
   try {
     return act();
   } catch (error) {
-    if (typeof error?.detail !== "string") throw error;
-    throw failure(CODES[error.code] ?? 999, `${what}: ${error.detail}`);
+    if (error.payload === undefined) throw error;
+    const { code, detail } = error.payload;
+    throw failure(CODES[code] ?? 999, `${what}: ${detail}`);
   }
 }
 
@@ -87,14 +88,16 @@ export const plugin = {
       log("warn", `no routes are deleted: ${error.details}`);
       return;
     }
+    const gone = (error) => error.payload?.code === "not-found" || error.code === 110;
     for (const route of list) {
-      try {
-        const { netns, link } = open(request);
-        netns.deleteRoute(spec(route), link);
-      } catch (error) {
-        const gone = error.code === "not-found" || error.code === 110;
-        if (!gone) doing("deleting routes", () => { throw error; });
-      }
+      doing("deleting routes", () => {
+        try {
+          const { netns, link } = open(request);
+          netns.deleteRoute(spec(route), link);
+        } catch (error) {
+          if (!gone(error)) throw error;
+        }
+      });
     }
   },
 

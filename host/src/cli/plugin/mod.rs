@@ -169,7 +169,7 @@ fn upgrade(
         (None, _) if upgrade.keep || difference.more.is_empty() => (kept, kept_grants),
         (None, _) => {
             return Err(Failure::new(
-                format!("upgrading {name:?}"),
+                format!("upgrading {:?}", name.as_str()),
                 "it asks for more than it was granted, so nothing was changed",
             )
             .remedy(
