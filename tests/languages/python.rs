@@ -97,7 +97,7 @@ fn python_reserves_nothing_that_it_was_not_granted() {
         let container = Container::new("a");
         let denied = node.call("ADD", &bridge(node), &container).run();
         refused(&denied, 100, "sticky: reservations.reserve within=10.9.0.");
-        refused(&denied, 100, "sticky.toml:18 allows within \"10.9.1.0/24\"");
+        refused(&denied, 100, "sticky.toml:14 allows within \"10.9.1.0/24\"");
         assert_eq!(node.leftovers(&["cni9"]), Vec::<String>::new());
     });
 }
