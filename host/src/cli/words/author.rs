@@ -25,8 +25,8 @@ Exit status:
   2  the command line makes no sense";
 
 pub(super) const WIT: &str = "\
-Writes the contract between wasmcni and its plugins, as one WIT file with a world `plugin`: for tools
-that make a component of it, and for reading. Each function says which operation a grant for it names.
+Writes the contract between wasmcni and its plugins as one WIT file with a world `plugin`: for the
+tools that make components, and for reading. Each function says which grant it needs.
 
 With --grants it is the part that those grants give. A component that imports more than it was
 granted is not started, and the tools of interpreted languages import all that their world has.";
