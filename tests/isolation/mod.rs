@@ -15,6 +15,7 @@ mod overreach;
 mod processes;
 mod real;
 mod refused;
+mod sequences;
 mod shared;
 mod tenants;
 mod traps;

@@ -342,13 +342,18 @@ fn values_that_make_no_sense() {
             number("guard-inside", 0, "it is no port of a bridge of the node"),
             number("wrong-master", 0, "is in container-netns, its master"),
             case(
+                json!({ "attack": "route-elsewhere", "value": "10.30.0.0/16" }),
+                999,
+                "is in container-netns, the route would be in host-netns",
+            ),
+            case(
                 json!({ "attack": "bridge", "target": "bad0", "number": u32::MAX }),
                 999,
                 "EINVAL",
             ),
             case(json!({ "attack": "open", "value": "relative" }), 100, "data-dir=\"relative\""),
             case(json!({ "attack": "route", "value": "10.30.0.0/16" }), 999, "EEXIST"),
-        ][..17],
+        ][..18],
         4,
     );
 }

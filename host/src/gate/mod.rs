@@ -321,7 +321,11 @@ impl Gate {
         })?;
         let mut ids = Vec::new();
         for (undo, sharing) in undo.into_iter().filter(|_| self.call.adding) {
-            ids.push(journal.will(undo, sharing)?);
+            let ports = match undo.counted_on().filter(|_| sharing == Sharing::Shared) {
+                Some((at, link)) => self.ports(at.role, link)?,
+                None => Vec::new(),
+            };
+            ids.push(journal.will_beside(undo, sharing, ports)?);
         }
         let done = act(self.call.kernel.borrow_mut().as_mut());
         if let Err(e) = &done
@@ -332,6 +336,11 @@ impl Gate {
             }
         }
         Ok(done?)
+    }
+
+    fn ports(&self, role: Role, link: IfIndex) -> Result<Vec<IfIndex>> {
+        let links = self.kernel().links(role)?.into_iter();
+        Ok(links.filter(|other| other.master == Some(link)).map(|port| port.index).collect())
     }
 
     /// Whose something is that hangs on a link which was there before: on the node, others may come to count on

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Gate, LinkHandle, Result};
+use super::{Gate, LinkHandle, Refusal, Result};
 use crate::journal::{Sharing, Undo};
 use crate::kernel::{Role, Route, RouteSpec};
 use crate::policy::Op;
@@ -15,7 +15,7 @@ impl Gate {
     pub fn add_route(&mut self, role: Role, route: RouteSpec, dev: &LinkHandle) -> Result<()> {
         let op = named("route.add", role, &route, dev);
         self.permit(&route.gateway.into_iter().fold(op, |op, via| op.net("via", via.into())))?;
-        let route = RouteSpec { link: Some(dev.index), ..route };
+        let route = over(role, dev, route)?;
         if self.own(dev) {
             return self.act_on_own(|kernel| kernel.route_add(role, &route));
         }
@@ -25,7 +25,7 @@ impl Gate {
 
     /// Deletes a route over a link; over one's own link freely.
     pub fn delete_route(&mut self, role: Role, route: RouteSpec, dev: &LinkHandle) -> Result<()> {
-        let route = RouteSpec { link: Some(dev.index), ..route };
+        let route = over(role, dev, route)?;
         if self.own(dev) {
             return self.act_on_own(|kernel| kernel.route_delete(role, &route));
         }
@@ -59,6 +59,17 @@ impl Gate {
         self.permit(&Op::new("route.read").in_netns(role))?;
         Ok(self.kernel().route_to(role, destination)?)
     }
+}
+
+/// The route over a link, as the kernel keeps it: without the bits that its prefix does not have.
+///
+/// In another namespace the link's index would mean somebody else's link.
+fn over(role: Role, dev: &LinkHandle, route: RouteSpec) -> Result<RouteSpec> {
+    if dev.role != role {
+        let text = format!("link {:?} is in {}, the route would be in {role}", dev.name, dev.role);
+        return Err(Refusal::Invalid(text));
+    }
+    Ok(RouteSpec { link: Some(dev.index), destination: route.destination.trunc(), ..route })
 }
 
 fn named(op: &'static str, role: Role, route: &RouteSpec, dev: &LinkHandle) -> Op {

@@ -46,6 +46,13 @@ impl Gate {
         if self.own(link) || !self.call.adding {
             return self.act_on_own(|kernel| kernel.link_set(role, index, &change));
         }
+        let undo = self.as_it_is(link)?;
+        self.act([(undo, Self::sharing(link))], |kernel| kernel.link_set(role, index, &change))
+    }
+
+    /// The undo of what may cost a link its master, its addresses and its routes, as these are now.
+    pub(super) fn as_it_is(&self, link: &LinkHandle) -> Result<Undo> {
+        let (role, index) = (link.role, link.index);
         let seen = self.kernel().link_by_index(role, index)?;
         let back = seen.ok_or_else(|| gone("changing", link))?.master;
         let addresses = self.kernel().addrs(role, index)?.into_iter();
@@ -56,7 +63,7 @@ impl Gate {
             .collect();
         // What is on the link is the way to the gateways of the others.
         routes.sort_by_key(|route| route.gateway.is_some());
-        let undo = Undo::Master {
+        Ok(Undo::Master {
             at: self.place(role)?,
             link: index,
             back,
@@ -65,7 +72,6 @@ impl Gate {
                 .map(|a| AddressSpec { address: a.address, nodad: true })
                 .collect(),
             routes,
-        };
-        self.act([(undo, Self::sharing(link))], |kernel| kernel.link_set(role, index, &change))
+        })
     }
 }

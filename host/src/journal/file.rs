@@ -180,7 +180,20 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written: then it may not be done.
     pub fn will(&mut self, undo: Undo, sharing: Sharing) -> Result<RecordId, JournalError> {
-        let record = Record { undo, sharing, index: None };
+        self.will_beside(undo, sharing, Vec::new())
+    }
+
+    /// The same of something shared on a link that has these ports.
+    ///
+    /// # Errors
+    /// When the file cannot be written: then it may not be done.
+    pub fn will_beside(
+        &mut self,
+        undo: Undo,
+        sharing: Sharing,
+        ports: Vec<IfIndex>,
+    ) -> Result<RecordId, JournalError> {
+        let record = Record { undo, sharing, index: None, ports };
         self.append(&Line::Will(record.clone()))?;
         self.records.push(Some(record));
         Ok(RecordId(self.records.len() - 1))

@@ -187,6 +187,17 @@ pub enum Undo {
 }
 
 impl Undo {
+    /// The link whose ports may come to count on what was done: it stays while there are some. Of all else
+    /// that is shared only calls under way could.
+    pub fn counted_on(&self) -> Option<(Place, IfIndex)> {
+        match self {
+            Self::Address { at, link, .. }
+            | Self::LinkChange { at, link, back: LinkChange::Down }
+            | Self::Vlan { at, link, .. } => Some((*at, *link)),
+            _ => None,
+        }
+    }
+
     /// Where its object is, if it is in a namespace.
     pub fn place(&self) -> Option<Place> {
         match self {
@@ -241,6 +252,9 @@ pub struct Record {
     /// Of a link: its index, once it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<IfIndex>,
+    /// Of something shared that hangs on a link: the ports that the link had before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<IfIndex>,
 }
 
 /// Number of a record within its journal.

@@ -259,39 +259,27 @@ impl Undoing<'_> {
 
     /// Whether nobody else has come to use a shared thing.
     fn unused(&mut self, record: &Record) -> bool {
-        let (at, link) = match &record.undo {
-            Undo::Link { at, .. } => (at, record.index),
-            Undo::Address { at, link, .. }
-            | Undo::LinkChange { at, link, .. }
-            | Undo::Vlan { at, link, .. } => (at, Some(*link)),
-            Undo::Route { .. }
-            | Undo::DeletedRoute { .. }
-            | Undo::Rule { .. }
-            | Undo::DeletedRule { .. }
-            | Undo::Master { .. }
-            | Undo::Port { .. }
-            | Undo::DeletedVlan { .. }
-            | Undo::Sysctl { .. }
-            | Undo::MovedLink(_)
-            | Undo::Limit { .. }
-            | Undo::Masquerade(_)
-            | Undo::SpoofGuard(_)
-            | Undo::PortMappings(_)
-            | Undo::Admission(_)
-            | Undo::ZoneSource(_)
-            | Undo::Reservation { .. }
-            | Undo::Native { .. }
-            | Undo::SavedConfiguration { .. } => return self.alone,
+        let link = match &record.undo {
+            Undo::Link { at, .. } => record.index.map(|index| (*at, index)),
+            undo => undo.counted_on(),
         };
         match link {
-            Some(link) => self.has_no_ports(at.role, link),
+            // Who was there before came to count on nothing; who is still at it may.
+            Some((at, link)) if self.alone => self.has_no_ports_but(&record.ports, at.role, link),
+            Some((at, link)) => self.has_no_ports(at.role, link),
             None => self.alone,
         }
     }
 
     fn has_no_ports(&mut self, role: Role, link: IfIndex) -> bool {
+        self.has_no_ports_but(&[], role, link)
+    }
+
+    fn has_no_ports_but(&mut self, known: &[IfIndex], role: Role, link: IfIndex) -> bool {
         match self.kernel.links(role) {
-            Ok(links) => !links.iter().any(|other| other.master == Some(link)),
+            Ok(links) => !links
+                .iter()
+                .any(|other| other.master == Some(link) && !known.contains(&other.index)),
             // Nothing is there any more.
             Err(e) => e.errno == Errno::ENOENT,
         }

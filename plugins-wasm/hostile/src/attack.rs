@@ -8,7 +8,7 @@ use wasmcni_sdk::net::{self, Role};
 use wasmcni_sdk::{Error, code};
 
 use crate::attach::Made;
-use crate::{Conf, reach};
+use crate::{Conf, reach, sequence};
 
 /// Octets of a text that no host should take.
 pub(crate) const HUGE: usize = 8 << 20;
@@ -46,6 +46,10 @@ pub(crate) fn run(conf: &Conf, made: &Made) -> Result<(), Error> {
         }
         "huge-text" => {
             net::enter(Role::Host)?.find_link(&"z".repeat(HUGE)).map(|_| ()).map_err(Into::into)
+        }
+        "sequence" => {
+            sequence::run(&conf.acts);
+            Ok(())
         }
         "unreachable" => stop(),
         #[allow(clippy::panic, reason = "that is the attack")]

@@ -5,6 +5,7 @@ mod answer;
 mod attach;
 mod attack;
 mod reach;
+mod sequence;
 
 use serde::Deserialize;
 use wasmcni_sdk::ipam::Ipam;
@@ -30,6 +31,8 @@ pub(crate) struct Conf {
     value: String,
     /// The same.
     number: u32,
+    /// Acts, for the attack `sequence`.
+    acts: Vec<sequence::Act>,
     /// Name of the bridge.
     bridge: String,
     /// Who gives addresses.

@@ -77,6 +77,7 @@ pub(crate) fn run(conf: &Conf, made: &Made) -> Result<(), Error> {
         "masquerade-prefix" => Ok(nat::masquerade(prefix(conf.number))?),
         "masquerade" => Ok(nat::masquerade(address(&conf.value)?.into())?),
         "route-prefix" => route(&container()?, inner(made)?, prefix(conf.number)),
+        "route-elsewhere" => route(&host()?, inner(made)?, address(&conf.value)?.into()),
         "route" => route(&host()?, bridge(made)?, address(&conf.value)?.into()),
         "vlan" => {
             let id = u16::try_from(conf.number).unwrap_or(u16::MAX);
