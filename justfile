@@ -46,6 +46,10 @@ bench reference="/usr/lib/cni" *args="": static
     cargo build --locked -p suite --bins
     target/debug/bench --wasmcni target/{{target}}/release/wasmcni --reference {{reference}} {{args}}
 
+# The plugins in other languages, built and run on the real kernel. Needs their tools: tests/languages.sh.
+test-languages: static
+    tests/languages.sh target/{{target}}/release
+
 # The kernel's conformance suite under a kernel that has everything (VLAN filtering, vrf, ipvlan, dummy).
 test-full-kernel *args="":
     tests/full-kernel.sh {{args}}

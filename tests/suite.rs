@@ -16,6 +16,7 @@ mod cli;
 mod harness;
 mod isolation;
 mod kernel;
+mod languages;
 mod plugins;
 mod policy;
 mod protocol;

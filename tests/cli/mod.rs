@@ -3,10 +3,12 @@
 mod demo;
 mod explain;
 mod given;
+mod guide;
 mod inspect;
 mod install;
 mod installed;
 mod learn;
+mod new;
 mod plan;
 mod plugin;
 mod policy;
@@ -40,7 +42,7 @@ impl Drop for Scratch {
 }
 
 /// Runs `PROGRAM WORDS…` with nothing in its environment but `WASMCNI_ROOT`.
-fn run_as(program: &Path, root: &Path, words: &[&str]) -> Outcome {
+pub(crate) fn run_as(program: &Path, root: &Path, words: &[&str]) -> Outcome {
     let output = Command::new(program)
         .args(words)
         .env_clear()
@@ -102,9 +104,9 @@ fn wasmcni(words: &[&str]) -> Outcome {
     run_as(&wasmcni_binary(), Path::new("/nonexistent"), words)
 }
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 16] = [
     "demo", "explain", "install", "inspect", "learn", "plugin", "plugins", "grants", "plan",
-    "policy", "replay", "test", "snapshot",
+    "policy", "replay", "test", "snapshot", "new", "wit", "pack",
 ];
 
 #[test]

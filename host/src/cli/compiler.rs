@@ -2,6 +2,7 @@
 //! and tells what it found by stdout.
 #![allow(clippy::disallowed_methods, reason = "starts the compiler")]
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -96,6 +97,23 @@ impl Compiler {
             .remedy("Install both from one build: `wasmcni install` places them together."));
         }
         Ok(code.get(1..).unwrap_or_default().to_vec())
+    }
+
+    /// The component that a file makes, as its octets.
+    pub(super) fn component(&self, file: &[u8]) -> Result<Vec<u8>, Failure> {
+        self.ask(&["component"], file)
+    }
+
+    /// The part of the contract that these lines name: `contract.rs` of the program.
+    pub(super) fn contract(&self, lines: &str) -> Result<String, Failure> {
+        let answer = self.ask(&["contract"], lines.as_bytes())?;
+        String::from_utf8(answer).doing(|| format!("reading what {PROGRAM} says"))
+    }
+
+    /// Files of the repository that authors of plugins get, below these paths: `author.rs` of the program.
+    pub(super) fn files(&self, paths: &[&str]) -> Result<BTreeMap<String, String>, Failure> {
+        let answer = self.ask(&[&["files"], paths].concat(), &[])?;
+        serde_json::from_slice(&answer).doing(|| format!("reading what {PROGRAM} says"))
     }
 
     fn ask(&self, words: &[&str], file: &[u8]) -> Result<Vec<u8>, Failure> {

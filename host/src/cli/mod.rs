@@ -15,6 +15,8 @@ mod inspect;
 mod install;
 mod learn;
 mod misnamed;
+mod new;
+mod pack;
 mod plan;
 mod plugin;
 mod plugins;
@@ -24,6 +26,7 @@ mod replay;
 mod snapshot;
 mod test;
 mod trial;
+mod wit;
 mod words;
 
 use std::ffi::OsString;
@@ -79,6 +82,9 @@ pub fn run(called: &Called, words: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Install(install) => install::run(install, &mut out),
         Command::Explain(explain) => explain::run(explain, &directories, &mut out),
         Command::Inspect(which) => inspect::run(which, &mut out),
+        Command::New(new) => new::run(new, &mut out),
+        Command::Wit(wit) => wit::run(wit, &mut out),
+        Command::Pack(pack) => pack::run(pack, &mut out),
         Command::Plugin(plugin) => plugin::run(plugin, &directories, &mut out),
         Command::Plugins => plugins::list(&directories, &mut out),
         Command::Grants(which) => plugins::grants(which, &directories, &mut out),

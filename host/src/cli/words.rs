@@ -1,6 +1,7 @@
 //! What can be typed, and what help says of it.
 
 mod audit;
+mod author;
 mod given;
 mod learn;
 mod plugin;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(super) use audit::Explain;
+pub(super) use author::{Language, New, Pack, Wit};
 pub(super) use given::GivenPlugin;
 pub(super) use learn::Learn;
 pub(super) use plugin::{Add, Inspect, List, Plugin, PluginCommand, Remove, Upgrade};
@@ -43,6 +45,7 @@ Examples:
   wasmcni inspect acme.wasm            what a component of others could do
   sudo wasmcni plugin add acme.wasm --name acme --accept
                                        install it with the rights that it asks for
+  wasmcni new acme                     begin a plugin of your own
   wasmcni plan --conf net.conflist     what attaching a container would do, and which rules allow it
   wasmcni test policy/                 run tests of configurations, grants and plugins, without root
   wasmcni learn --as acme tests/       the least grants that it needs for its tests
@@ -117,6 +120,24 @@ pub(super) enum Command {
     )]
     Inspect(Inspect),
     #[command(
+        about = "Begin a plugin of your own: a directory that builds, with tests",
+        long_about = author::NEW,
+        after_long_help = author::NEW_MORE
+    )]
+    New(New),
+    #[command(
+        about = "Write the contract with plugins as WIT, or what of it grants give",
+        long_about = author::WIT,
+        after_long_help = author::WIT_MORE
+    )]
+    Wit(Wit),
+    #[command(
+        about = "Make the file that is shipped of a component and the rights that it asks for",
+        long_about = author::PACK,
+        after_long_help = author::PACK_MORE
+    )]
+    Pack(Pack),
+    #[command(
         about = "Add, upgrade, list and remove plugins of others, with the rights that you give them",
         long_about = plugin::PLUGIN,
         after_long_help = plugin::PLUGIN_MORE
@@ -182,6 +203,9 @@ impl Command {
             Self::Inspect(_) => "inspect",
             Self::Install(_) => "install",
             Self::Learn(_) => "learn",
+            Self::New(_) => "new",
+            Self::Wit(_) => "wit",
+            Self::Pack(_) => "pack",
             Self::Plugin(_) => "plugin",
             Self::Plugins => "plugins",
             Self::Grants(_) => "grants",
@@ -379,6 +403,9 @@ mod tests {
             &["wasmcni", "doctor", "--json"],
             &["wasmcni", "install", "--dir", "x"],
             &["wasmcni", "plugins"],
+            &["wasmcni", "new", "--lang", "c", "x"],
+            &["wasmcni", "wit", "--grants", "x"],
+            &["wasmcni", "pack", "x", "--grants", "x", "--output", "x"],
             &["wasmcni", "grants", "bridge"],
             &["wasmcni", "plan", "--conf", "x", "--verb", "check"],
             &["wasmcni", "test", "x", "--format", "tap"],

@@ -2,8 +2,12 @@
 
 use wasmtime::ResourceLimiter;
 
-/// Core instances, memories and tables of one component; a component of wit-component has up to four.
-const INSTANCES: usize = 16;
+/// Core instances of one component. One of wit-component has up to four; of componentize-py, which links
+/// libraries and has a stub for each interface of WASI, 38.
+const INSTANCES: usize = 128;
+
+/// Memories of one component, and tables.
+const MEMORIES: usize = 16;
 
 /// A limit that a guest ran into.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -184,11 +188,11 @@ impl ResourceLimiter for Budget {
     }
 
     fn tables(&self) -> usize {
-        INSTANCES
+        MEMORIES
     }
 
     fn memories(&self) -> usize {
-        INSTANCES
+        MEMORIES
     }
 }
 

@@ -30,15 +30,19 @@ pub struct Plugin {
     pub compiled: Vec<u8>,
 }
 
-/// What plugins are built from: all of `plugins-wasm` but the plugins' policy tests, which change nothing
-/// that is built.
+/// What plugins are built from: all of `plugins-wasm` but the plugins' policy tests and those in other
+/// languages, which change nothing that is built.
 ///
 /// # Errors
 /// When the directories cannot be read.
 pub fn sources(workspace: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for plugin in fs::read_dir(workspace.join("plugins-wasm"))? {
-        for part in fs::read_dir(plugin?.path())? {
+        let plugin = plugin?;
+        if plugin.file_name() == "languages" {
+            continue;
+        }
+        for part in fs::read_dir(plugin.path())? {
             let part = part?;
             if part.file_name() != "tests" {
                 found.push(part.path());

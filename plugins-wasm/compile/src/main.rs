@@ -4,6 +4,9 @@
 //! ```text
 //! wasmcni-compile describe < FILE.wasm          what it imports, exports and says of itself, as JSON
 //! wasmcni-compile compile TARGET < FILE.wasm    native code, after a line with the engine's id
+//! wasmcni-compile component < FILE.wasm         the component that a core module makes
+//! wasmcni-compile contract < LINES              the part of the contract that the lines name, as WIT
+//! wasmcni-compile files PATH…                   files that authors of plugins get, as JSON
 //! ```
 //!
 //! It gives up its rights before it reads: see `confine.rs`. Exit status 1: the sentence on stderr says why.
@@ -12,7 +15,9 @@
     reason = "a program's main: words, stdin and stdout enter here"
 )]
 
+mod author;
 mod confine;
+mod contract;
 mod describe;
 
 use std::error::Error;
@@ -28,8 +33,13 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["describe"] => input().and_then(|file| describe::describe(&file)),
         ["compile", target] => input().and_then(|file| compile(&file, target)),
+        ["component"] => input().and_then(|file| wasmcni_compile::component_of(&file)),
+        ["contract"] => input().and_then(|lines| contract::narrowed(std::str::from_utf8(&lines)?)),
+        ["files", paths @ ..] => author::files(paths),
         _ => {
-            eprintln!("usage: wasmcni-compile describe|compile TARGET < FILE.wasm");
+            eprintln!(
+                "usage: wasmcni-compile describe|compile TARGET|component|contract|files < FILE"
+            );
             return ExitCode::from(2);
         }
     };

@@ -37,3 +37,20 @@ impl Plugin for SetMtu {
 
 wasmcni_sdk::export_plugin!(SetMtu);
 wasmcni_sdk::manifest!("../grants.toml");
+
+#[cfg(test)]
+mod tests {
+    use wasmcni_sdk::testing;
+
+    use super::*;
+
+    #[test]
+    fn the_configuration_says_the_mtu() {
+        let conf: Conf = testing::request(r#"{"MTU": 1400}"#).configuration().unwrap();
+        assert_eq!(conf.mtu, 1400);
+        for wrong in ["{}", r#"{"mtu": null}"#, r#"{"mtu": "1400"}"#] {
+            let error = testing::request(wrong).configuration::<Conf>().unwrap_err();
+            assert_eq!(error.code, 7, "{wrong}: {error}");
+        }
+    }
+}

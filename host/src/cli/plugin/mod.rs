@@ -17,6 +17,10 @@ use crate::directories::Directories;
 use crate::names::PluginName;
 use crate::policy::{self, ComponentPin, Grants};
 use publish::{Links, Store};
+pub(super) use rights::grant_file;
+
+/// The section of a component with the rights that it asks for.
+pub(super) const MANIFEST: &str = "wasmcni:manifest";
 
 /// `wasmcni plugin …`
 pub(super) fn run(
@@ -34,15 +38,15 @@ pub(super) fn run(
 }
 
 /// A component file that was read, and what it is.
-struct Candidate {
-    bytes: Vec<u8>,
+pub(super) struct Candidate {
+    pub(super) bytes: Vec<u8>,
     description: Description,
     digest: Digest,
 }
 
 impl Candidate {
     /// Reads the file, and refuses a component that could never run here.
-    fn read(path: &Path, compiler: &Compiler) -> Result<Self, Failure> {
+    pub(super) fn read(path: &Path, compiler: &Compiler) -> Result<Self, Failure> {
         let bytes = given::bytes(path).doing(|| format!("reading {path:?}"))?;
         let description =
             compiler.describe(&bytes).map_err(|failure| failure.during(format!("{path:?}")))?;
@@ -64,7 +68,7 @@ impl Candidate {
     }
 
     /// The grant file that the component brings.
-    fn manifest(&self) -> Result<Option<(String, Grants)>, Failure> {
+    pub(super) fn manifest(&self) -> Result<Option<(String, Grants)>, Failure> {
         let Some(manifest) = &self.description.manifest else { return Ok(None) };
         let doing = || "reading the rights that the component asks for".to_owned();
         let text = rights::grant_file(manifest, self.digest).ok_or_else(|| {
@@ -75,7 +79,7 @@ impl Candidate {
     }
 
     /// Refuses grants with which the component would be refused whenever it starts.
-    fn suits(&self, grants: &Grants) -> Result<(), Failure> {
+    pub(super) fn suits(&self, grants: &Grants) -> Result<(), Failure> {
         let missing = rights::missing(&self.description, grants);
         if missing.is_empty() {
             return Ok(());
@@ -165,7 +169,7 @@ fn upgrade(
         (None, _) if upgrade.keep || difference.more.is_empty() => (kept, kept_grants),
         (None, _) => {
             return Err(Failure::new(
-                format!("upgrading {name:?}"),
+                format!("upgrading {:?}", name.as_str()),
                 "it asks for more than it was granted, so nothing was changed",
             )
             .remedy(
@@ -304,7 +308,7 @@ pub(super) fn grants_of(
 }
 
 /// A name that a plugin may be added under.
-fn plugin_name(name: &str) -> Result<PluginName, Failure> {
+pub(super) fn plugin_name(name: &str) -> Result<PluginName, Failure> {
     let doing = || format!("taking the name {name:?}");
     let plugin = PluginName::try_from(name).doing(doing)?;
     if find(name).is_some() {

@@ -9,7 +9,7 @@ use super::super::compiler::Description;
 const THIS: &str = "component = \"this\"";
 
 /// A manifest as the grant file of the component of this digest; `None`: it does not say that it is one.
-pub(super) fn grant_file(manifest: &str, digest: Digest) -> Option<String> {
+pub(in super::super) fn grant_file(manifest: &str, digest: Digest) -> Option<String> {
     manifest
         .contains(THIS)
         .then(|| manifest.replacen(THIS, &format!("component = \"sha256:{digest}\""), 1))
