@@ -72,7 +72,7 @@ call() {
 }
 
 # The sections, those first that the first call runs, then what the second runs beyond that, and so on: what
-# all calls run comes with the first ones. Names lose their hashes, which differ with each compiler, so a
+# all calls run comes with the first ones. Names lose their crates' hashes, which differ with each compiler, so a
 # section may be of several functions; those of which most are not run come last.
 sections() {
     (cd "$work/seen" && grep -H . -- *) | tr : ' ' |
@@ -118,7 +118,10 @@ sections >"$work/sections"
         '   those of the operator'\''s commands would lie between them. In the order in which they are first' \
         '   needed. Written by tests/exec-path.sh. What is missing, or is here in vain, costs memory and nothing else.' \
         '   See docs/decisions/0008-start-up.md. */' \
-        SECTIONS { '  .text.exec_path :' '  {'
+        SECTIONS { \
+        '  /* Nothing unwinds: panics abort, and without symbols nobody reads a backtrace. */' \
+        '  /DISCARD/ : { *(EXCLUDE_FILE(*crtbegin*.o *crtend*.o) .eh_frame) *(.gcc_except_table .gcc_except_table.*) }' \
+        '  .text.exec_path :' '  {'
     awk '$1 != call { if (call) print "    )"; call = $1; print "    *(" }
         { print "      " $2 }
         END { print "    )" }' "$work/sections"

@@ -253,10 +253,7 @@ impl Gate {
         let Some(back) = self.way_back(link, &change)? else { return Ok(()) };
         let undo = Undo::LinkChange { at: self.place(link.role)?, link: link.index, back };
         // A link that goes down loses its routes and its IPv6 addresses. They come back when it is up again.
-        let lost = match change {
-            LinkChange::Down => Some(self.as_it_is(link)?),
-            _ => None,
-        };
+        let lost = if change == LinkChange::Down { Some(self.as_it_is(link)?) } else { None };
         let undos = lost.into_iter().chain([undo]).map(|undo| (undo, Self::sharing(link)));
         self.act(undos, |kernel| kernel.link_set(link.role, link.index, &change))
     }

@@ -194,7 +194,26 @@ impl Undo {
             Self::Address { at, link, .. }
             | Self::LinkChange { at, link, back: LinkChange::Down }
             | Self::Vlan { at, link, .. } => Some((*at, *link)),
-            _ => None,
+            Self::Link { .. }
+            | Self::MovedLink(_)
+            | Self::Route { .. }
+            | Self::DeletedRoute { .. }
+            | Self::Rule { .. }
+            | Self::DeletedRule { .. }
+            | Self::Master { .. }
+            | Self::LinkChange { .. }
+            | Self::Port { .. }
+            | Self::DeletedVlan { .. }
+            | Self::Sysctl { .. }
+            | Self::Limit { .. }
+            | Self::Masquerade(_)
+            | Self::SpoofGuard(_)
+            | Self::PortMappings(_)
+            | Self::Admission(_)
+            | Self::ZoneSource(_)
+            | Self::Reservation { .. }
+            | Self::Native { .. }
+            | Self::SavedConfiguration { .. } => None,
         }
     }
 

@@ -259,9 +259,10 @@ impl Undoing<'_> {
 
     /// Whether nobody else has come to use a shared thing.
     fn unused(&mut self, record: &Record) -> bool {
-        let link = match &record.undo {
-            Undo::Link { at, .. } => record.index.map(|index| (*at, index)),
-            undo => undo.counted_on(),
+        let link = if let Undo::Link { at, .. } = &record.undo {
+            record.index.map(|index| (*at, index))
+        } else {
+            record.undo.counted_on()
         };
         match link {
             // Who was there before came to count on nothing; who is still at it may.

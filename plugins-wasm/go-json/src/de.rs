@@ -91,7 +91,7 @@ fn visit_number<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::
     } else if let Some(value) = number.as_f64() {
         visitor.visit_f64(value)
     } else {
-        Err(Error::custom(format_args!("got number {number}, expected one of 64 bits")))
+        Err(Error::custom("got a number, expected one of 64 bits"))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use serde::de::{Expected, Unexpected};
-use serde_json::Number;
 
 /// Why a text could not be read: the path to the key, what stands there and what was expected.
 ///
@@ -100,10 +99,7 @@ impl fmt::Display for Found<'_> {
             Unexpected::Bool(value) => write!(f, "boolean `{value}`"),
             Unexpected::Unsigned(value) => write!(f, "integer `{value}`"),
             Unexpected::Signed(value) => write!(f, "integer `{value}`"),
-            Unexpected::Float(value) => match Number::from_f64(value) {
-                Some(number) => write!(f, "floating point `{number}`"),
-                None => f.write_str("floating point"),
-            },
+            Unexpected::Float(value) => float(value, f),
             Unexpected::Char(value) => write!(f, "character `{value}`"),
             Unexpected::Str(value) => write!(f, "string {value:?}"),
             Unexpected::Other(name) => f.write_str(name),
@@ -121,4 +117,25 @@ impl fmt::Display for Found<'_> {
             Unexpected::StructVariant => f.write_str("struct variant"),
         }
     }
+}
+
+/// A number as messages need it to be found again: with its first three decimals. Formatting it to the last
+/// digit takes tables of 10 KB.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "both are below 2^53")]
+fn float(value: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// From here on no f64 has decimals. 2^53
+    const ALL_INTEGERS: f64 = 9_007_199_254_740_992.0;
+    let size = value.abs();
+    if size >= ALL_INTEGERS {
+        return f.write_str("floating point of more than 15 digits");
+    }
+    let all = size.fract() * 1000.0;
+    // 0.1 has no end in binary digits.
+    let thousandths = (all + 1e-6).floor();
+    let sign = if value < 0.0 { "-" } else { "" };
+    let more = if (all - thousandths).abs() < 1e-6 { "" } else { "…" };
+    let decimals = format!("{:03}", thousandths as u64);
+    let decimals = decimals.trim_end_matches('0');
+    let decimals = if decimals.is_empty() { "0" } else { decimals };
+    write!(f, "floating point `{sign}{}.{decimals}{more}`", size as u64)
 }

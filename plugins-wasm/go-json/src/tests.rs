@@ -148,6 +148,13 @@ fn errors_name_path_value_and_expectation() {
         (r#"{"mtu": 65536}"#, r#"reading "mtu": got integer `65536`, expected u16"#),
         (r#"{"mtu": -1}"#, r#"reading "mtu": got integer `-1`, expected u16"#),
         (r#"{"mtu": 1.0}"#, r#"reading "mtu": got floating point `1.0`, expected u16"#),
+        (r#"{"mtu": -1500.25}"#, r#"reading "mtu": got floating point `-1500.25`, expected u16"#),
+        (r#"{"mtu": 0.9996}"#, r#"reading "mtu": got floating point `0.999…`, expected u16"#),
+        (r#"{"mtu": 0.1}"#, r#"reading "mtu": got floating point `0.1`, expected u16"#),
+        (
+            r#"{"mtu": 1e300}"#,
+            r#"reading "mtu": got floating point of more than 15 digits, expected u16"#,
+        ),
         (
             r#"{"isGateway": "true"}"#,
             r#"reading "isGateway": got string "true", expected a boolean"#,

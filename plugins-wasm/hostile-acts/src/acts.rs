@@ -125,7 +125,7 @@ impl Hands {
 
     /// Acts on a link; what they make.
     fn on_link(&self, act: &Act, link: &Link, netns: &Netns) -> Result<Option<Link>, Error> {
-        let switch = if act.number % 2 == 0 { Switch::Off } else { Switch::On };
+        let switch = if act.number.is_multiple_of(2) { Switch::Off } else { Switch::On };
         let id = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
         let vlans =
             VlanRange { first: id(act.number), last: id(act.link), tagging: Tagging::empty() };

@@ -36,6 +36,8 @@
 //! there needs a grant, which the WIT files name. Shapes: addresses are [`ipnet::IpNet`], host bits
 //! kept; sizes are octets; times are milliseconds.
 
+#[cfg(target_arch = "wasm32")]
+mod allocator;
 #[allow(
     missing_docs,
     unsafe_code,
