@@ -1,5 +1,6 @@
 //! The operator's commands, as processes.
 
+mod damaged;
 mod demo;
 mod explain;
 mod given;

@@ -352,8 +352,7 @@ fn values_that_make_no_sense() {
                 "EINVAL",
             ),
             case(json!({ "attack": "open", "value": "relative" }), 100, "data-dir=\"relative\""),
-            case(json!({ "attack": "route", "value": "10.30.0.0/16" }), 999, "EEXIST"),
-        ][..18],
+        ],
         4,
     );
 }

@@ -40,6 +40,7 @@ pub(crate) static FILES: &[(&str, &str)] = files![
     "plugins-wasm/languages/python/grants.toml"
     "plugins-wasm/languages/python/plugin.py"
     "plugins-wasm/sdk/Cargo.toml"
+    "plugins-wasm/sdk/src/allocator.rs"
     "plugins-wasm/sdk/src/bindings.rs"
     "plugins-wasm/sdk/src/child.rs"
     "plugins-wasm/sdk/src/conf.rs"

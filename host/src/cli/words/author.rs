@@ -64,7 +64,7 @@ pub(in super::super) struct New {
     /// The language that it is written in
     #[arg(long, value_enum, default_value_t = Language::Rust)]
     pub(in super::super) lang: Language,
-    /// Rust: where the SDK is, instead of fetching it with cargo from the project's repository
+    /// Rust: where the SDK is, instead of a copy of it in the plugin's directory
     #[arg(long, value_name = "DIR")]
     pub(in super::super) sdk: Option<PathBuf>,
 }
