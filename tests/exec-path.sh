@@ -62,7 +62,7 @@ call() {
         CNI_NETNS="/run/netns/$container" CNI_PATH=/run/bin WASMCNI_ROOT=/run/root \
         gdb -q -nx -batch -x "$work/breakpoints" "/run/bin/$plugin" >"$work/log" 2>&1 || true
     # How it exited gdb does not see when a thread sleeps meanwhile.
-    if grep '"msg"' "$work/said" >&2 || ! grep -q 'breakpoint [0-9]*, .* _Exit ' "$work/log"; then
+    if grep '"msg"' "$work/said" >&2 || ! grep -qE 'breakpoint [0-9]+, (.* )?_Exit ' "$work/log"; then
         tail -n 3 "$work/log" >&2
         printf 'exec-path: %s of %s failed\n' "$verb" "$plugin" >&2
         exit 1
@@ -101,7 +101,8 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/seen"
-CARGO_PROFILE_RELEASE_STRIP=none cargo build --locked --release --target "$target" -p wasmcni
+cargo build --locked --release --target "$target" -p wasmcni \
+    --config 'profile.release.package.wasmcni.strip = false'
 cp "target/$target/release/wasmcni" "$work/wasmcni"
 nm -S --radix=d --defined-only "$work/wasmcni" | awk 'NF == 4 && $3 ~ /[tTwW]/' | LC_ALL=C sort -u -k1,1 >"$work/functions"
 {

@@ -16,6 +16,7 @@ PATH=$PATH:/usr/sbin:/sbin
 limit=${FULL_KERNEL_LIMIT:-3600}
 # Those that need more than common kernels have: the whole suite would take hours where there is no KVM.
 defaults=(kernel:: isolation::kills::adds_of_chained isolation::kills::adds_of_ipvlan_vlan_dummy
+    isolation::faults::linux_ipvlan_vlan_dummy isolation::faults::linux_chained
     plugins::dummy plugins::ipvlan plugins::pages plugins::vlan plugins::vrf
     reference::children::ipvlan reference::children::vlan reference::chained::vrf
     # A program's matter, not the kernel's, and slow to start there.
