@@ -19,7 +19,7 @@ use super::lab::{Lab, in_time};
 const GUEST: &str = include_str!("../../plugins-wasm/hostile-acts/src/acts.rs");
 
 /// Sequences that are tried.
-const CASES: u32 = 512;
+const CASES: u32 = 192;
 
 /// Names and keys that mean something on the node, and what means nothing anywhere.
 const TEXTS: &[&str] = &[
